@@ -1,0 +1,108 @@
+"""The formula: attention(Q, K, V) = softmax(Q K^T / sqrt(E)) V.
+
+Written once on the array-API standard: the same lines run on NumPy, on torch (CPU and
+GPU, with autograd), and on any other library that follows it. Letters: L queries,
+S keys, E features per query and key (d_k in the paper), Ev features per value.
+
+Source: Vaswani et al. 2017, https://arxiv.org/abs/1706.03762.
+"""
+
+import math
+
+from attnlib._array import array_namespace, widen
+from attnlib.masks import resolve_causal
+
+
+def softmax(x, axis=-1):
+    """exp(x) / sum(exp(x)) along `axis`: positive shares that sum to 1.
+
+    The maximum is subtracted first, which changes nothing but keeps exp finite. Where
+    every entry is -inf there is nothing to share out, and the result is 0, not NaN.
+    float16 and bfloat16 are computed and returned in float32.
+    """
+    x = widen(x)
+    if x.shape[axis] == 0:
+        return x
+    xp = array_namespace(x)
+    exps = xp.exp(x - finite_maximum(xp.max(x, axis=axis, keepdims=True)))
+    total = xp.sum(exps, axis=axis, keepdims=True)
+    return exps / nonzero(total)
+
+
+def attention_scores(query, key, attn_mask=None, *, scale=None, softcap=None):
+    """query @ key^T * scale, with -inf or a penalty where `attn_mask` says so.
+
+    query (..., L, E), key (..., S, E) -> scores (..., L, S); leading axes broadcast.
+    `attn_mask` broadcasts to (..., L, S): bool, True = may attend, or float, added.
+    `scale` defaults to 1 / sqrt(E). `softcap` bounds the scores to (-softcap, softcap),
+    before the mask: softcap * tanh(scores / softcap) (Gemma 2,
+    https://arxiv.org/abs/2408.00118). float16 and bfloat16 give float32 scores.
+    """
+    xp = array_namespace(query, key)
+    scale = default_scale(query) if scale is None else scale
+    scores = widen(query) @ widen(key).mT * scale  # (..., L, S)
+    return mask_scores(cap(scores, softcap), attn_mask, xp)
+
+
+def attention_weights(
+    query, key, attn_mask=None, *, is_causal=False, scale=None, softcap=None
+):
+    """softmax(attention_scores): how much each query takes from each key.
+
+    query (..., L, E), key (..., S, E) -> weights (..., L, S), in query's dtype; each
+    row is >= 0 and sums to 1, or is 0 where the mask forbids every key.
+    `is_causal=True` lets query i attend to keys j <= i and needs L = S (ValueError).
+    """
+    attn_mask = resolve_causal(attn_mask, is_causal, query, key)
+    weights = softmax(
+        attention_scores(query, key, attn_mask, scale=scale, softcap=softcap)
+    )
+    return array_namespace(query).astype(weights, query.dtype, copy=False)
+
+
+def reference_attention(
+    query, key, value, attn_mask=None, *, is_causal=False, scale=None, softcap=None
+):
+    """attention_weights @ value, as the equation says; stores all L x S weights.
+
+    query (..., L, E), key (..., S, E), value (..., S, Ev) -> (..., L, Ev), in query's
+    dtype (computed in float32 for float16 and bfloat16).
+    """
+    attn_mask = resolve_causal(attn_mask, is_causal, query, key)
+    weights = softmax(
+        attention_scores(query, key, attn_mask, scale=scale, softcap=softcap)
+    )
+    output = weights @ widen(value)
+    return array_namespace(query).astype(output, query.dtype, copy=False)
+
+
+def default_scale(query):
+    """Return 1 / sqrt(E)."""
+    return 1 / math.sqrt(query.shape[-1])
+
+
+def cap(scores, softcap):
+    """Bound scores smoothly to (-softcap, softcap); None leaves them."""
+    if softcap is None:
+        return scores
+    return softcap * array_namespace(scores).tanh(scores / softcap)
+
+
+def mask_scores(scores, attn_mask, xp):
+    """Put -inf where a boolean mask is False; add a float mask."""
+    if attn_mask is None:
+        return scores
+    if xp.isdtype(attn_mask.dtype, "bool"):
+        return xp.where(attn_mask, scores, -math.inf)
+    return scores + xp.astype(attn_mask, scores.dtype, copy=False)
+
+
+def finite_maximum(maximum):
+    """Replace -inf, the maximum of a fully masked row, by 0: -inf - -inf is NaN."""
+    xp = array_namespace(maximum)
+    return xp.where(maximum == -math.inf, 0.0, maximum)
+
+
+def nonzero(total):
+    """Replace 0, the total of a fully masked row, by 1: 0 / 1 stays 0."""
+    return array_namespace(total).where(total == 0, 1.0, total)

@@ -1,0 +1,179 @@
+"""What attention costs, counted: floating-point operations and bytes.
+
+Counts are exact integers. A multiply-add is 2 FLOPs; only matrix products are counted,
+as torch's counter does (the softmax adds a few operations per score). Bytes are those
+that must cross to and from memory at least once.
+Source of the roofline: Williams et al. 2009, https://doi.org/10.1145/1498765.1498785.
+"""
+
+import operator
+import typing
+
+
+class Cost(typing.NamedTuple):
+    """FLOPs and bytes of an operation."""
+
+    flops: int
+    bytes: int
+
+    @property
+    def intensity(self):
+        """FLOPs per byte; inf where no byte moves."""
+        return self.flops / self.bytes if self.bytes else float("inf")
+
+    def __add__(self, other):
+        """Return both, one after the other."""
+        return Cost(self.flops + other.flops, self.bytes + other.bytes)
+
+
+class Device(typing.NamedTuple):
+    """A machine: peak_flops in FLOP/s, bandwidth of its memory in bytes/s."""
+
+    name: str
+    peak_flops: float
+    bandwidth: float
+
+
+def attention_cost(
+    L,
+    S,
+    E,
+    Ev=None,
+    *,
+    num_heads=1,
+    num_kv_heads=None,
+    batch=1,
+    itemsize=4,
+    is_causal=False,
+    stored_weights=False,
+):
+    """Count scaled_dot_product_attention with L queries and S keys per head.
+
+    FLOPs: 2 (E + Ev) per pair of query and key that may meet (Ev defaults to E): all
+    L S pairs, or with `is_causal` the L (L + 1) / 2 pairs on or below the diagonal.
+    Bytes: query, key, value read and output written once, at `itemsize` bytes a number;
+    `stored_weights=True` adds the four passes over L x S that storing the scores and
+    the weights takes (written and read, each).
+    """
+    L, S, E, num_heads, batch, itemsize = _whole(
+        L=L, S=S, E=E, num_heads=num_heads, batch=batch, itemsize=itemsize
+    )
+    (Ev,) = _whole(Ev=E if Ev is None else Ev)
+    (kv,) = _whole(num_kv_heads=num_heads if num_kv_heads is None else num_kv_heads)
+    _check_groups(num_heads, kv)
+    if is_causal and L != S:
+        raise ValueError(
+            f"is_causal=True needs as many queries as keys, got L={L} and S={S}"
+        )
+    pairs = L * (L + 1) // 2 if is_causal else L * S
+    numbers = num_heads * L * (E + Ev) + kv * S * (E + Ev)
+    if stored_weights:
+        numbers += 4 * num_heads * pairs
+    return Cost(
+        2 * batch * num_heads * pairs * (E + Ev),
+        itemsize * batch * numbers,
+    )
+
+
+def linear_cost(rows, features_in, features_out, *, itemsize=4):
+    """Count a matrix product (rows, in) @ (in, out), its weights read once."""
+    rows, fan_in, fan_out, itemsize = _whole(
+        rows=rows, features_in=features_in, features_out=features_out, itemsize=itemsize
+    )
+    numbers = rows * fan_in + fan_in * fan_out + rows * fan_out
+    return Cost(2 * rows * fan_in * fan_out, itemsize * numbers)
+
+
+def multi_head_cost(
+    L,
+    S,
+    D,
+    *,
+    num_heads,
+    num_kv_heads=None,
+    batch=1,
+    itemsize=4,
+    is_causal=False,
+    stored_weights=False,
+):
+    """Count multi_head_attention of width D with heads of width D / num_heads.
+
+    The four projections (2 L D**2 FLOPs each for queries and output, and for keys and
+    values with as many heads) plus attention_cost. Per token and with L = S = n, the
+    projections equal the rest at n = 2 D.
+    """
+    L, S, D, num_heads, batch = _whole(L=L, S=S, D=D, num_heads=num_heads, batch=batch)
+    (kv,) = _whole(num_kv_heads=num_heads if num_kv_heads is None else num_kv_heads)
+    _check_groups(num_heads, kv)
+    if D % num_heads:
+        raise ValueError(
+            f"D must be a multiple of num_heads, got D={D} and num_heads={num_heads}"
+        )
+    E = D // num_heads
+    query_or_output = linear_cost(batch * L, D, D, itemsize=itemsize)
+    key_or_value = linear_cost(batch * S, D, kv * E, itemsize=itemsize)
+    heads = attention_cost(
+        L,
+        S,
+        E,
+        num_heads=num_heads,
+        num_kv_heads=kv,
+        batch=batch,
+        itemsize=itemsize,
+        is_causal=is_causal,
+        stored_weights=stored_weights,
+    )
+    return query_or_output + key_or_value + key_or_value + heads + query_or_output
+
+
+def lstm_cost(L, D, N, *, batch=1, itemsize=4):
+    """Count one LSTM layer of N hidden features over L steps of D inputs.
+
+    FLOPs: 8 N (D + N) per step. Bytes: inputs, outputs and state, and the weights once
+    per step, since each step must wait for the one before.
+    """
+    L, D, N, batch, itemsize = _whole(L=L, D=D, N=N, batch=batch, itemsize=itemsize)
+    numbers = L * (batch * (D + 4 * N) + 4 * N * (D + N))
+    return Cost(L * batch * 8 * N * (D + N), itemsize * numbers)
+
+
+def kv_cache_bytes(S, E, Ev=None, *, num_layers=1, num_kv_heads=1, batch=1, itemsize=2):
+    """Bytes of keys and values of S tokens: layers x heads x S x (E + Ev) x itemsize.
+
+    `itemsize` is 2 for float16 and bfloat16, 4 for float32. Ev defaults to E.
+    """
+    S, E, num_layers, kv, batch, itemsize = _whole(
+        S=S,
+        E=E,
+        num_layers=num_layers,
+        num_kv_heads=num_kv_heads,
+        batch=batch,
+        itemsize=itemsize,
+    )
+    (Ev,) = _whole(Ev=E if Ev is None else Ev)
+    return batch * num_layers * kv * S * (E + Ev) * itemsize
+
+
+def attainable_seconds(cost, device):
+    """The roofline: seconds at least, whichever of arithmetic and memory is slower."""
+    return max(cost.flops / device.peak_flops, cost.bytes / device.bandwidth)
+
+
+def _whole(**numbers):
+    """Return the numbers as ints, or raise an error that names the one that is none."""
+    for name, number in numbers.items():
+        try:
+            number = operator.index(number)
+        except TypeError:
+            raise TypeError(f"{name} must be an integer, got {number!r}") from None
+        if number < 0:
+            raise ValueError(f"{name} must be at least 0, got {name}={number}")
+    return tuple(operator.index(number) for number in numbers.values())
+
+
+def _check_groups(num_heads, num_kv_heads):
+    if not num_heads or not num_kv_heads or num_heads % num_kv_heads:
+        raise ValueError(
+            "num_heads must be a multiple of num_kv_heads, got "
+            f"num_heads={num_heads} and num_kv_heads={num_kv_heads}"
+        )

@@ -1,0 +1,140 @@
+"""Multi-head attention: several attentions side by side, each on its own projection.
+
+Source: Vaswani et al. 2017, section 3.2.2, https://arxiv.org/abs/1706.03762; grouped
+key-value heads: Ainslie et al. 2023, https://arxiv.org/abs/2305.13245.
+"""
+
+import typing
+
+from attnlib._array import array_namespace
+from attnlib.sdpa import check_count, check_data, scaled_dot_product_attention
+
+
+def split_heads(x, num_heads):
+    """(..., L, H*E) -> (..., H, L, E): head h gets features h*E to (h+1)*E."""
+    check_count("num_heads", num_heads)
+    *lead, L, features = x.shape
+    if features % num_heads:
+        raise ValueError(
+            f"the last axis must be a multiple of num_heads, got {features} features "
+            f"and num_heads={num_heads}"
+        )
+    xp = array_namespace(x)
+    heads = xp.reshape(x, (*lead, L, num_heads, features // num_heads))
+    return xp.moveaxis(heads, -2, -3)
+
+
+def merge_heads(x):
+    """(..., H, L, E) -> (..., L, H*E): the heads side by side; undoes split_heads."""
+    if x.ndim < 3:
+        raise ValueError(f"heads need the shape (..., H, L, E), got {tuple(x.shape)}")
+    *lead, H, L, E = x.shape
+    xp = array_namespace(x)
+    return xp.reshape(xp.moveaxis(x, -3, -2), (*lead, L, H * E))
+
+
+class MultiHeadParams(typing.NamedTuple):
+    """Weights (out, in) and biases (out,) of the four projections, as torch names them.
+
+    q_proj_weight (H*E, D), k_proj_weight (Hkv*E, Dk), v_proj_weight (Hkv*Ev, Dv),
+    out_proj_weight (D, H*Ev). A bias of None is left out.
+    """
+
+    q_proj_weight: typing.Any
+    k_proj_weight: typing.Any
+    v_proj_weight: typing.Any
+    out_proj_weight: typing.Any
+    q_proj_bias: typing.Any = None
+    k_proj_bias: typing.Any = None
+    v_proj_bias: typing.Any = None
+    out_proj_bias: typing.Any = None
+
+
+def multi_head_attention(
+    query,
+    key,
+    value,
+    params,
+    *,
+    num_heads,
+    num_kv_heads=None,
+    attn_mask=None,
+    is_causal=False,
+    implementation=None,
+):
+    """Project, split into heads, attend in each, join the outputs, project.
+
+    query (..., L, D), key (..., S, Dk), value (..., S, Dv) -> (..., L, D). Every head
+    reads all D features through its rows of the projections; the *projected* features
+    are what is split. `num_kv_heads` < `num_heads` shares each key-value head among
+    num_heads / num_kv_heads query heads. `attn_mask` broadcasts to (..., H, L, S): a
+    mask per batch entry has the shape (B, 1, L, S), a padding mask (B, 1, 1, S).
+    """
+    num_kv_heads = num_heads if num_kv_heads is None else num_kv_heads
+    check_count("num_heads", num_heads)
+    check_count("num_kv_heads", num_kv_heads)
+    check_data(query=query, key=key, value=value)
+    check_params(query, key, value, params, num_heads, num_kv_heads)
+    q = project(query, params.q_proj_weight, params.q_proj_bias)
+    k = project(key, params.k_proj_weight, params.k_proj_bias)
+    v = project(value, params.v_proj_weight, params.v_proj_bias)
+    heads = scaled_dot_product_attention(
+        split_heads(q, num_heads),  # (..., H, L, E)
+        split_heads(k, num_kv_heads),  # (..., Hkv, S, E)
+        split_heads(v, num_kv_heads),  # (..., Hkv, S, Ev)
+        attn_mask,
+        is_causal=is_causal,
+        enable_gqa=num_kv_heads != num_heads,
+        implementation=implementation,
+    )  # (..., H, L, Ev)
+    return project(merge_heads(heads), params.out_proj_weight, params.out_proj_bias)
+
+
+def project(x, weight, bias):
+    """x @ weight^T + bias, as torch.nn.Linear."""
+    projected = x @ weight.mT
+    return projected if bias is None else projected + bias
+
+
+def check_params(query, key, value, params, num_heads, num_kv_heads):
+    """Raise where the projections fit neither the data nor the number of heads."""
+    given = {name: x for name, x in params._asdict().items() if x is not None}
+    check_data(query=query, **given, min_ndim=1)
+    if num_heads % num_kv_heads:
+        raise ValueError(
+            "num_heads must be a multiple of num_kv_heads, got "
+            f"num_heads={num_heads} and num_kv_heads={num_kv_heads}"
+        )
+    splits = {"q": num_heads, "k": num_kv_heads, "v": num_kv_heads}
+    for letter, x in (("q", query), ("k", key), ("v", value)):
+        weight = given[f"{letter}_proj_weight"]
+        check_projection(letter, weight, given.get(f"{letter}_proj_bias"), x.shape[-1])
+        if weight.shape[0] % splits[letter]:
+            raise ValueError(
+                f"{letter}_proj_weight must have a multiple of {splits[letter]} rows, "
+                f"one part per head, got {weight.shape[0]}"
+            )
+    if params.q_proj_weight.shape[0] * num_kv_heads != (
+        params.k_proj_weight.shape[0] * num_heads
+    ):
+        raise ValueError(
+            "q_proj_weight and k_proj_weight must give heads of one width E, got "
+            f"{params.q_proj_weight.shape[0]} rows for {num_heads} heads and "
+            f"{params.k_proj_weight.shape[0]} rows for {num_kv_heads}"
+        )
+    joined = params.v_proj_weight.shape[0] // num_kv_heads * num_heads
+    check_projection("out", params.out_proj_weight, params.out_proj_bias, joined)
+
+
+def check_projection(letter, weight, bias, features):
+    """Raise ValueError where a projection does not take `features` features."""
+    if weight.ndim != 2 or weight.shape[1] != features:
+        raise ValueError(
+            f"{letter}_proj_weight must have the shape (out, {features}) to take what "
+            f"it gets, got {tuple(weight.shape)}"
+        )
+    if bias is not None and tuple(bias.shape) != (weight.shape[0],):
+        raise ValueError(
+            f"{letter}_proj_bias must have the shape ({weight.shape[0]},), got "
+            f"{tuple(bias.shape)}"
+        )

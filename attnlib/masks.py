@@ -1,0 +1,170 @@
+"""Masks: which query may attend to which key.
+
+A boolean mask is True where a query may attend; a float mask is added to the scores.
+Row i is a query, column j a key. `offset` says where query 0 stands among the keys:
+with 7 keys already in a cache, the next query has offset 7.
+"""
+
+import math
+import operator
+
+from attnlib._array import array_namespace, creation, is_array_api_obj
+
+
+def causal_mask(L, S=None, *, offset=0, like=None):
+    """Let query i attend to keys j <= i + offset: bool (..., L, S).
+
+    S defaults to L. `offset` is an int, or an integer array that broadcasts against
+    (..., L, S): shape (B, 1, 1) gives each batch entry its own. The mask lies in the
+    library and on the device of `like` (default: those of `offset`, else NumPy).
+    """
+    return sliding_window_mask(L, S, right=0, offset=offset, like=like)
+
+
+def sliding_window_mask(L, S=None, *, left=None, right=None, offset=0, like=None):
+    """Let query i attend to keys i + offset - left <= j <= i + offset + right.
+
+    bool (..., L, S). None leaves that side open, so `left=None, right=0` is the causal
+    mask and `left=2, right=0` a causal window of three keys, the query's own included.
+    `S`, `offset`, `like` are those of `causal_mask`. A negative side is a ValueError.
+    """
+    for name, side in (("left", left), ("right", right)):
+        if side is not None and side < 0:
+            raise ValueError(
+                f"{name} counts the keys on one side, so it must be >= 0 or None for "
+                f"no limit, got {name}={side}"
+            )
+    distance = _distance(L, S, offset, like)
+    mask = distance == distance
+    if left is not None:
+        mask = mask & (distance >= -left)
+    if right is not None:
+        mask = mask & (distance <= right)
+    return mask
+
+
+def padding_mask(lengths, S, *, like=None):
+    """Let every query attend to the first `lengths` of S keys: bool (..., 1, S).
+
+    `lengths` holds integers, shape (...,): a list, or an array. For scores with a heads
+    axis, (B, H, L, S), pass `lengths[:, None]`, which gives (B, 1, 1, S).
+    A length below 0 or above S is a ValueError.
+    """
+    S = _count("S", S)
+    if not is_array_api_obj(lengths):
+        xp, where = creation(like)
+        lengths = xp.asarray(lengths, **where)
+    xp, where = creation(lengths)
+    if not xp.isdtype(lengths.dtype, "integral"):
+        raise TypeError(f"lengths must be integers, got {lengths.dtype}")
+    if xp.any((lengths < 0) | (lengths > S)):
+        raise ValueError(f"each of lengths must be from 0 to S={S}, got {lengths}")
+    return xp.arange(S, **where) < lengths[..., None, None]
+
+
+def alibi_bias(num_heads, L, S=None, *, offset=0, like=None):
+    """Penalise distance: float (H, L, S), -slope[h] * |i + offset - j|.
+
+    The slopes are 2**(-8/H), 2**(-16/H), ... for H a power of two; for another H, those
+    of the power of two below it, then every second one of the power above. The paper
+    uses the bias under a causal mask; |.| extends it to keys ahead of the query.
+    An `offset` array broadcasts against (..., H, L, S). dtype: that of `like`.
+
+    Source: Press et al. 2022, https://arxiv.org/abs/2108.12409.
+    """
+    num_heads = _count("num_heads", num_heads, least=1)
+    distance = _distance(L, S, offset, like)
+    xp, where = creation(distance)
+    floats = like is not None and xp.isdtype(like.dtype, "real floating")
+    slopes = xp.asarray(
+        _alibi_slopes(num_heads), dtype=like.dtype if floats else None, **where
+    )
+    return -slopes[:, None, None] * xp.astype(xp.abs(distance), slopes.dtype)
+
+
+def combine_masks(*masks):
+    """Let a query attend where every one of the boolean masks lets it.
+
+    None is ignored; with nothing but None the result is None. Masks broadcast.
+    A float mask is a TypeError: `xp.where(mask, bias, -inf)` joins it to a boolean one.
+    """
+    combined = None
+    for mask in masks:
+        if mask is None:
+            continue
+        xp = array_namespace(mask)
+        if not xp.isdtype(mask.dtype, "bool"):
+            raise TypeError(
+                f"combine_masks joins boolean masks, got one of {mask.dtype}; join a "
+                "float mask to a boolean one with xp.where(mask, bias, -inf)"
+            )
+        combined = mask if combined is None else combined & mask
+    return combined
+
+
+def resolve_causal(attn_mask, is_causal, query, key):
+    """Return the mask that `attn_mask` and `is_causal` ask for, or None."""
+    check_causal(attn_mask, is_causal, query.shape[-2], key.shape[-2])
+    if is_causal:
+        return causal_mask(query.shape[-2], key.shape[-2], like=query)
+    return attn_mask
+
+
+def check_causal(attn_mask, is_causal, L, S):
+    """Raise ValueError where `is_causal` is ambiguous."""
+    if is_causal and attn_mask is not None:
+        raise ValueError(
+            "is_causal=True and attn_mask were both given; pass one mask: "
+            "attn_mask=combine_masks(causal_mask(L, S), attn_mask)"
+        )
+    if is_causal and L != S:
+        raise ValueError(
+            f"is_causal=True needs as many queries as keys, got L={L} and S={S}; pass "
+            f"attn_mask=causal_mask({L}, {S}, offset=...) to say where the queries "
+            "stand"
+        )
+
+
+def key_block(attn_mask, start, stop):
+    """Return the columns of a mask that belong to keys start:stop."""
+    if attn_mask is None or attn_mask.ndim == 0 or attn_mask.shape[-1] == 1:
+        return attn_mask
+    return attn_mask[..., start:stop]
+
+
+def token_positions(L, offset, like):
+    """Return offset, offset + 1, ...: integer (..., L, 1)."""
+    if not is_array_api_obj(offset):
+        xp, where = creation(like)
+        return xp.arange(_count("L", L), **where)[:, None] + operator.index(offset)
+    if like is not None:
+        array_namespace(like, offset)  # a TypeError where the libraries differ
+    xp, where = creation(offset)
+    if not xp.isdtype(offset.dtype, "integral"):
+        raise TypeError(f"offset must be integers, got {offset.dtype}")
+    return xp.arange(_count("L", L), **where)[:, None] + offset
+
+
+def _distance(L, S, offset, like):
+    """Return j - (i + offset): integer (..., L, S), negative for keys behind."""
+    queries = token_positions(L, offset, like)
+    xp, where = creation(queries)
+    return xp.arange(L if S is None else _count("S", S), **where) - queries
+
+
+def _count(name, number, least=0):
+    """Return `number` as an int, or raise an error that names it."""
+    try:
+        number = operator.index(number)
+    except TypeError:
+        raise TypeError(f"{name} must be an integer, got {number!r}") from None
+    if number < least:
+        raise ValueError(f"{name} must be at least {least}, got {name}={number}")
+    return number
+
+
+def _alibi_slopes(H):
+    below = 2 ** math.floor(math.log2(H))
+    slopes = [2.0 ** (-8 * (h + 1) / below) for h in range(below)]
+    between = [2.0 ** (-4 * (h + 1) / below) for h in range(0, 2 * below, 2)]
+    return slopes + between[: H - below]

@@ -1,0 +1,51 @@
+"""torch modules around `heads`, for training; imported only by name."""
+
+import torch
+
+from attnlib.heads import MultiHeadParams, multi_head_attention
+
+
+class MultiHeadAttention(torch.nn.Module):
+    """Multi-head attention as a torch module: query, key, value (..., n, D).
+
+    `num_kv_heads` < `num_heads` shares key-value heads among query heads. Masks are
+    those of `multi_head_attention`: True = may attend, which is the opposite of
+    torch.nn.MultiheadAttention. Without dropout; put torch.nn.Dropout around it.
+    """
+
+    def __init__(self, embed_dim, num_heads, num_kv_heads=None, *, bias=True):
+        super().__init__()
+        if num_heads < 1 or embed_dim % num_heads:
+            raise ValueError(
+                "embed_dim must be a multiple of num_heads, got "
+                f"embed_dim={embed_dim} and num_heads={num_heads}"
+            )
+        self.num_heads = num_heads
+        self.num_kv_heads = num_heads if num_kv_heads is None else num_kv_heads
+        kv_dim = embed_dim // num_heads * self.num_kv_heads
+        self.q_proj = torch.nn.Linear(embed_dim, embed_dim, bias=bias)
+        self.k_proj = torch.nn.Linear(embed_dim, kv_dim, bias=bias)
+        self.v_proj = torch.nn.Linear(embed_dim, kv_dim, bias=bias)
+        self.out_proj = torch.nn.Linear(embed_dim, embed_dim, bias=bias)
+
+    @property
+    def params(self):
+        """The weights and biases as MultiHeadParams."""
+        layers = (self.q_proj, self.k_proj, self.v_proj, self.out_proj)
+        return MultiHeadParams(
+            *(layer.weight for layer in layers), *(layer.bias for layer in layers)
+        )
+
+    def forward(self, query, key=None, value=None, *, attn_mask=None, is_causal=False):
+        """Attend from query to key and value; alone, query attends to itself."""
+        key = query if key is None else key
+        return multi_head_attention(
+            query,
+            key,
+            key if value is None else value,
+            self.params,
+            num_heads=self.num_heads,
+            num_kv_heads=self.num_kv_heads,
+            attn_mask=attn_mask,
+            is_causal=is_causal,
+        )

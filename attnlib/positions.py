@@ -1,0 +1,72 @@
+"""Positions: what tells a set of tokens from a sequence."""
+
+from attnlib._array import array_namespace, creation, widen
+from attnlib.masks import token_positions
+
+
+def sinusoidal_encoding(L, E, *, offset=0, base=10000.0, like=None):
+    """Sines at the even features, cosines at the odd ones: float (L, E).
+
+    Feature pair i turns by base**(-2 i / E) radians per position, the first position
+    being `offset`. An `offset` array broadcasts against (..., L, E). E is even
+    (ValueError). The result lies in the library and on the device of `like`, in its
+    dtype where that is floating.
+
+    Source: Vaswani et al. 2017, section 3.5, https://arxiv.org/abs/1706.03762.
+    """
+    check_even(E)
+    angles = position_angles(L, E, offset, base, like)  # (..., L, E / 2)
+    xp = array_namespace(angles)
+    return interleave(xp.sin(angles), xp.cos(angles))
+
+
+def rotary_embedding(x, *, offset=0, base=10000.0, interleaved=True):
+    """Turn each pair of features of x (..., L, E) by an angle that grows with position.
+
+    After it, query @ key depends on positions only through their difference.
+    `interleaved=True` pairs the features (2i, 2i + 1), as in RoFormer; False pairs
+    (i, i + E / 2), as in GPT-NeoX and most Llama code. Weights trained with one fail
+    silently with the other. `offset` is an int, or an integer array that broadcasts
+    against (..., L, E). E is even (ValueError). Computed in float32 at least.
+
+    Source: Su et al. 2021, https://arxiv.org/abs/2104.09864.
+    """
+    L, E = x.shape[-2:]
+    check_even(E)
+    xp = array_namespace(x)
+    wide = widen(x)
+    angles = position_angles(L, E, offset, base, wide)
+    cos, sin = xp.cos(angles), xp.sin(angles)
+    if interleaved:
+        first, second = wide[..., 0::2], wide[..., 1::2]  # (..., L, E / 2)
+    else:
+        first, second = wide[..., : E // 2], wide[..., E // 2 :]
+    turned = first * cos - second * sin, first * sin + second * cos
+    joined = interleave(*turned) if interleaved else xp.concat(turned, axis=-1)
+    return xp.astype(joined, x.dtype, copy=False)
+
+
+def position_angles(L, E, offset, base, like):
+    """Return position * base**(-2 i / E): float (..., L, E / 2)."""
+    positions = token_positions(L, offset, like)  # (..., L, 1)
+    xp, where = creation(positions)
+    floats = like is not None and xp.isdtype(like.dtype, "real floating")
+    dtype = like.dtype if floats else xp.asarray(0.0, **where).dtype
+    pairs = xp.astype(xp.arange(E // 2, **where), dtype)
+    return xp.astype(positions, dtype) * base ** (-2 * pairs / E)
+
+
+def interleave(first, second):
+    """Join two (..., n) into (..., 2n): first[0], second[0], first[1], ..."""
+    xp = array_namespace(first)
+    pairs = xp.stack((first, second), axis=-1)
+    return xp.reshape(pairs, (*first.shape[:-1], 2 * first.shape[-1]))
+
+
+def check_even(E):
+    """Raise ValueError where features do not come in pairs."""
+    if E % 2:
+        raise ValueError(
+            f"features come in pairs, so E must be even, got E={E}; pad it or choose "
+            f"E={E + 1}"
+        )

@@ -1,0 +1,238 @@
+"""The front door: checks what came, then lets an implementation answer."""
+
+import math
+import numbers
+import operator
+
+from attnlib._array import (
+    array_namespace,
+    broadcast_shapes,
+    device,
+    is_array_api_obj,
+    is_numpy_array,
+    is_torch,
+)
+from attnlib.attention import reference_attention
+from attnlib.fused import fused_attention
+from attnlib.masks import check_causal
+from attnlib.tiled import tiled_attention
+
+IMPLEMENTATIONS = {
+    "reference": reference_attention,
+    "tiled": tiled_attention,
+    "fused": fused_attention,
+}
+
+
+def scaled_dot_product_attention(
+    query,
+    key,
+    value,
+    attn_mask=None,
+    *,
+    is_causal=False,
+    scale=None,
+    softcap=None,
+    enable_gqa=False,
+    implementation=None,
+):
+    """softmax(query @ key^T * scale) @ value: each query's weighted mean of the values.
+
+    query (..., L, E), key (..., S, E), value (..., S, Ev) -> (..., L, Ev), in the
+    library, on the device and in the dtype of query. Leading axes (batch, heads)
+    broadcast.
+
+    attn_mask: broadcasts to (..., L, S). bool: True = may attend. float: added to the
+        scores. A query that may attend to nothing gets 0.
+    is_causal: query i sees keys j <= i. Needs L = S, and no attn_mask.
+    scale: factor of the scores, 1 / sqrt(E) by default.
+    softcap: bounds the scores to (-softcap, softcap), before the mask.
+    enable_gqa: key and value have Hkv heads (axis -3), shared by query's H heads;
+        H is a multiple of Hkv.
+    implementation: "reference" (the equation), "tiled" (a block of keys at a time),
+        "fused" (the library's fast kernel); None is the fastest for this library.
+
+    Raises TypeError for data of the wrong kind (no array; mixed libraries, dtypes or
+    devices; not real floating-point), ValueError for shapes or numbers that do not fit.
+    Source: Vaswani et al. 2017, https://arxiv.org/abs/1706.03762.
+    """
+    check_data(query=query, key=key, value=value)
+    check_shapes(query, key, value, enable_gqa)
+    check_numbers(scale, softcap)
+    check_causal(attn_mask, is_causal, query.shape[-2], key.shape[-2])
+    attend = choose(implementation, query)
+    how = {"is_causal": is_causal, "scale": scale, "softcap": softcap}
+    if not enable_gqa:
+        lead = broadcast_shapes(query.shape[:-2], key.shape[:-2], value.shape[:-2])
+        check_mask(attn_mask, query, (*lead, query.shape[-2], key.shape[-2]))
+        return attend(query, key, value, attn_mask, **how)
+    kv_lead = broadcast_shapes(key.shape[:-2], value.shape[:-2])
+    lead = (*broadcast_shapes(query.shape[:-3], kv_lead[:-1]), query.shape[-3])
+    check_mask(attn_mask, query, (*lead, query.shape[-2], key.shape[-2]))
+    xp = array_namespace(query)
+    Hkv = kv_lead[-1]
+    output = attend(
+        split_groups(query, Hkv),  # (..., Hkv, G, L, E)
+        xp.expand_dims(key, axis=-3),  # (..., Hkv, 1, S, E)
+        xp.expand_dims(value, axis=-3),
+        split_groups(attn_mask, Hkv),
+        **how,
+    )
+    return xp.reshape(output, (*lead, *output.shape[-2:]))
+
+
+def split_groups(x, Hkv):
+    """(..., H, rows, columns) -> (..., Hkv, G, rows, columns); a 1 for H stays 1."""
+    if x is None or x.ndim < 3:
+        return x
+    *lead, H, rows, columns = x.shape
+    groups = (1, 1) if H == 1 else (Hkv, H // Hkv)
+    return array_namespace(x).reshape(x, (*lead, *groups, rows, columns))
+
+
+def choose(implementation, query):
+    """Return the function that goes by this name; None: the fastest for the library."""
+    if implementation is None:
+        fast = is_torch(query) or is_numpy_array(query)
+        return fused_attention if fast else reference_attention
+    if implementation not in IMPLEMENTATIONS:
+        known = ", ".join(repr(name) for name in IMPLEMENTATIONS)
+        raise ValueError(
+            f"implementation must be one of {known}, or None for the fastest, got "
+            f"{implementation!r}"
+        )
+    return IMPLEMENTATIONS[implementation]
+
+
+def check_data(min_ndim=2, **arrays):
+    """Raise TypeError unless all are floating arrays of one library, dtype, device."""
+    for name, x in arrays.items():
+        if not is_array_api_obj(x):
+            raise TypeError(
+                f"{name} must be an array (NumPy, torch or another array-API library), "
+                f"got {type(x).__name__}; convert it first, as in np.asarray({name})"
+            )
+    check_same("library", {name: kind(x) for name, x in arrays.items()})
+    for name, x in arrays.items():
+        if not array_namespace(x).isdtype(x.dtype, "real floating"):
+            raise TypeError(
+                f"{name} must hold real floating-point numbers, got {x.dtype}; convert "
+                "it first"
+            )
+    check_same("dtype", {name: x.dtype for name, x in arrays.items()})
+    check_same("device", {name: device(x) for name, x in arrays.items()})
+    for name, x in arrays.items():
+        if x.ndim < min_ndim:
+            raise ValueError(
+                f"{name} must have at least {min_ndim} axes, rows and features last, "
+                f"got the shape {tuple(x.shape)}"
+            )
+
+
+def kind(x):
+    """Return the name of the library that x belongs to."""
+    return type(x).__module__.partition(".")[0]
+
+
+def check_same(what, given):
+    """Raise TypeError that lists who has which, where they differ."""
+    if len(set(given.values())) > 1:
+        came = ", ".join(f"{name}: {thing}" for name, thing in given.items())
+        raise TypeError(
+            f"{' and '.join(given)} must share one {what}, got {came}; convert them "
+            "to one"
+        )
+
+
+def check_shapes(query, key, value, enable_gqa):
+    """Raise ValueError where the axes of query, key and value do not fit."""
+    shapes = (
+        f"query {tuple(query.shape)}, key {tuple(key.shape)}, "
+        f"value {tuple(value.shape)}"
+    )
+    if query.shape[-1] != key.shape[-1] or query.shape[-1] == 0:
+        raise ValueError(
+            "query and key must have the same number of features E >= 1 on their last "
+            f"axis, got E={query.shape[-1]} and E={key.shape[-1]}: {shapes}"
+        )
+    if key.shape[-2] != value.shape[-2]:
+        raise ValueError(
+            "key and value must have the same length S on axis -2, got "
+            f"S={key.shape[-2]} and S={value.shape[-2]}: {shapes}"
+        )
+    heads = -3 if enable_gqa else -2
+    if enable_gqa:
+        check_groups(query, key, value, shapes)
+    try:
+        broadcast_shapes(*(x.shape[:heads] for x in (query, key, value)))
+    except ValueError:
+        raise ValueError(
+            f"the leading axes of query, key and value must broadcast, got {shapes}"
+            + ("" if enable_gqa else "; heads that are shared need enable_gqa=True")
+        ) from None
+
+
+def check_groups(query, key, value, shapes):
+    """Raise ValueError where query's heads cannot share those of key and value."""
+    if min(x.ndim for x in (query, key, value)) < 3:
+        raise ValueError(
+            f"enable_gqa=True needs a heads axis, (..., H, L, E), got {shapes}"
+        )
+    H, Hkv, Hv = (x.shape[-3] for x in (query, key, value))
+    if Hkv != Hv or Hkv == 0 or H % Hkv:
+        raise ValueError(
+            "enable_gqa=True needs as many heads in key as in value, and a multiple of "
+            f"them in query, got H={H} in query, {Hkv} in key, {Hv} in value: {shapes}"
+        )
+
+
+def check_mask(attn_mask, query, shape):
+    """Raise where the mask is of the wrong kind or does not broadcast to `shape`."""
+    if attn_mask is None:
+        return
+    if not is_array_api_obj(attn_mask):
+        raise TypeError(
+            f"attn_mask must be an array or None, got {type(attn_mask).__name__}"
+        )
+    check_same("library", {"query": kind(query), "attn_mask": kind(attn_mask)})
+    isdtype = array_namespace(query).isdtype
+    if not isdtype(attn_mask.dtype, ("bool", "real floating")):
+        raise TypeError(
+            "attn_mask must be bool (True = may attend) or float (added to the "
+            f"scores), got {attn_mask.dtype}; compare it, as in attn_mask != 0"
+        )
+    check_same("device", {"query": device(query), "attn_mask": device(attn_mask)})
+    try:
+        fits = broadcast_shapes(attn_mask.shape, shape) == shape
+    except ValueError:
+        fits = False
+    if not fits:
+        raise ValueError(
+            f"attn_mask must broadcast to (..., L, S) = {tuple(shape)}, got "
+            f"{tuple(attn_mask.shape)}"
+        )
+
+
+def check_numbers(scale, softcap):
+    """Raise where scale or softcap is no number that makes sense."""
+    for name, number in (("scale", scale), ("softcap", softcap)):
+        if number is None:
+            continue
+        if not isinstance(number, numbers.Real):
+            raise TypeError(f"{name} must be a real number or None, got {number!r}")
+        if not math.isfinite(number):
+            raise ValueError(f"{name} must be finite, got {name}={number}")
+    if softcap is not None and softcap <= 0:
+        raise ValueError(
+            f"softcap must be > 0, or None for no cap, got softcap={softcap}"
+        )
+
+
+def check_count(name, number):
+    """Raise where `number` is no integer >= 1."""
+    try:
+        count = operator.index(number)
+    except TypeError:
+        raise TypeError(f"{name} must be an integer, got {number!r}") from None
+    if count < 1:
+        raise ValueError(f"{name} must be at least 1, got {name}={number}")

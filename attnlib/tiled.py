@@ -1,0 +1,105 @@
+"""Tiled attention: the exact result from one block of keys at a time.
+
+FlashAttention's recurrence in plain steps. Three running quantities per query are
+enough: the largest score so far, the sum of exponentials, and the weighted sum of
+values. The L x S weights are never stored.
+
+Sources: Milakov and Gimelshein 2018, https://arxiv.org/abs/1805.02867;
+Dao et al. 2022, https://arxiv.org/abs/2205.14135.
+"""
+
+import math
+import typing
+
+from attnlib._array import array_namespace, broadcast_shapes, creation, widen
+from attnlib.attention import attention_scores, finite_maximum, nonzero
+from attnlib.masks import causal_mask, check_causal, key_block
+
+
+class OnlineSoftmax(typing.NamedTuple):
+    """What is known of a row of attention after some of its keys.
+
+    maximum (..., L, 1): the largest score so far, -inf before the first.
+    total (..., L, 1): sum of exp(score - maximum).
+    output (..., L, Ev): sum of exp(score - maximum) * value, not yet divided by total.
+    """
+
+    maximum: typing.Any
+    total: typing.Any
+    output: typing.Any
+
+    @property
+    def result(self):
+        """output / total: attention over the keys so far; 0 where there were none."""
+        return self.output / nonzero(self.total)
+
+
+def absorb(state, scores, value):
+    """Return `state` after one more block of keys.
+
+    scores (..., L, block), value (..., block, Ev). A masked score is -inf.
+    """
+    xp = array_namespace(scores)
+    maximum = xp.max(scores, axis=-1, keepdims=True)
+    exps = xp.exp(scores - finite_maximum(maximum))
+    total = xp.sum(exps, axis=-1, keepdims=True)
+    return merge(state, OnlineSoftmax(maximum, total, exps @ value))
+
+
+def merge(left, right):
+    """Return the state over the keys of both; associative, so any order will do."""
+    xp = array_namespace(left.maximum)
+    maximum = xp.maximum(left.maximum, right.maximum)
+    keep_left = xp.exp(left.maximum - finite_maximum(maximum))
+    keep_right = xp.exp(right.maximum - finite_maximum(maximum))
+    return OnlineSoftmax(
+        maximum,
+        keep_left * left.total + keep_right * right.total,
+        keep_left * left.output + keep_right * right.output,
+    )
+
+
+def tiled_attention(
+    query,
+    key,
+    value,
+    attn_mask=None,
+    *,
+    is_causal=False,
+    scale=None,
+    softcap=None,
+    block_size=128,
+):
+    """Attention over blocks of `block_size` keys; arguments of `reference_attention`.
+
+    Extra memory is L x block_size instead of L x S. (With autograd recording, the
+    blocks are kept for the backward pass.)
+    """
+    if block_size < 1:
+        raise ValueError(f"block_size must be at least 1, got block_size={block_size}")
+    L, S = query.shape[-2], key.shape[-2]
+    check_causal(attn_mask, is_causal, L, S)
+    state = empty_state(query, key, value)
+    for start in range(0, S, block_size):
+        stop = min(start + block_size, S)
+        if is_causal:
+            block_mask = causal_mask(L, stop - start, offset=-start, like=query)
+        else:
+            block_mask = key_block(attn_mask, start, stop)
+        key_tile, value_tile = key[..., start:stop, :], value[..., start:stop, :]
+        scores = attention_scores(
+            query, key_tile, block_mask, scale=scale, softcap=softcap
+        )
+        state = absorb(state, scores, widen(value_tile))
+    return array_namespace(query).astype(state.result, query.dtype, copy=False)
+
+
+def empty_state(query, key, value):
+    """Return the state before the first key, for these shapes."""
+    xp, where = creation(query)
+    leads = (x.shape[:-2] for x in (query, key, value))
+    rows = (*broadcast_shapes(*leads), query.shape[-2])
+    dtype = widen(xp.empty(0, dtype=query.dtype, **where)).dtype
+    maximum = xp.full((*rows, 1), -math.inf, dtype=dtype, **where)
+    output = xp.zeros((*rows, value.shape[-1]), dtype=dtype, **where)
+    return OnlineSoftmax(maximum, xp.zeros_like(maximum), output)
