@@ -4,6 +4,7 @@ import dataclasses
 import typing
 
 from attnlib._array import array_namespace, nbytes
+from attnlib._checks import check_data
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,6 +19,7 @@ class KVCache:
     value: typing.Any
 
     def __post_init__(self):
+        check_data(key=self.key, value=self.value)
         if self.key.shape[:-1] != self.value.shape[:-1]:
             raise ValueError(
                 "key and value must agree in all but their last axis, got key "
@@ -28,18 +30,13 @@ class KVCache:
         """Return the cache with key (..., n, E) and value (..., n, Ev) at its end."""
         grown = []
         for name, old, new in (("key", self.key, key), ("value", self.value, value)):
-            xp = array_namespace(old, new)
+            check_data(**{f"cached {name}": old, name: new})
             if old.shape[:-2] != new.shape[:-2] or old.shape[-1] != new.shape[-1]:
                 raise ValueError(
                     f"{name} to append must have the cache's shape in all but axis -2, "
                     f"{tuple(old.shape)}, got {tuple(new.shape)}"
                 )
-            if old.dtype != new.dtype:
-                raise TypeError(
-                    f"{name} to append must have the cache's dtype {old.dtype}, got "
-                    f"{new.dtype}"
-                )
-            grown.append(xp.concat((old, new), axis=-2))
+            grown.append(array_namespace(old).concat((old, new), axis=-2))
         return KVCache(*grown)
 
     @property

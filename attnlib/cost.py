@@ -6,8 +6,9 @@ that must cross to and from memory at least once.
 Source of the roofline: Williams et al. 2009, https://doi.org/10.1145/1498765.1498785.
 """
 
-import operator
 import typing
+
+from attnlib._checks import check_count, check_head_counts
 
 
 class Cost(typing.NamedTuple):
@@ -60,7 +61,7 @@ def attention_cost(
     )
     (Ev,) = _whole(Ev=E if Ev is None else Ev)
     (kv,) = _whole(num_kv_heads=num_heads if num_kv_heads is None else num_kv_heads)
-    _check_groups(num_heads, kv)
+    check_head_counts(num_heads, kv)
     if is_causal and L != S:
         raise ValueError(
             f"is_causal=True needs as many queries as keys, got L={L} and S={S}"
@@ -104,7 +105,7 @@ def multi_head_cost(
     """
     L, S, D, num_heads, batch = _whole(L=L, S=S, D=D, num_heads=num_heads, batch=batch)
     (kv,) = _whole(num_kv_heads=num_heads if num_kv_heads is None else num_kv_heads)
-    _check_groups(num_heads, kv)
+    check_head_counts(num_heads, kv)
     if D % num_heads:
         raise ValueError(
             f"D must be a multiple of num_heads, got D={D} and num_heads={num_heads}"
@@ -161,19 +162,4 @@ def attainable_seconds(cost, device):
 
 def _whole(**numbers):
     """Return the numbers as ints, or raise an error that names the one that is none."""
-    for name, number in numbers.items():
-        try:
-            number = operator.index(number)
-        except TypeError:
-            raise TypeError(f"{name} must be an integer, got {number!r}") from None
-        if number < 0:
-            raise ValueError(f"{name} must be at least 0, got {name}={number}")
-    return tuple(operator.index(number) for number in numbers.values())
-
-
-def _check_groups(num_heads, num_kv_heads):
-    if not num_heads or not num_kv_heads or num_heads % num_kv_heads:
-        raise ValueError(
-            "num_heads must be a multiple of num_kv_heads, got "
-            f"num_heads={num_heads} and num_kv_heads={num_kv_heads}"
-        )
+    return tuple(check_count(name, number) for name, number in numbers.items())

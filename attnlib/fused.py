@@ -16,7 +16,7 @@ import numpy as np
 from attnlib._array import broadcast_shapes, is_numpy_array, is_torch
 from attnlib.attention import default_scale
 from attnlib.masks import check_causal, key_block
-from attnlib.tiled import tiled_attention
+from attnlib.tiled import empty_state, tiled_attention
 
 QUERY_BLOCK, KEY_BLOCK = 256, 512
 
@@ -56,9 +56,8 @@ def torch_attention(query, key, value, attn_mask, *, is_causal, scale):
 
     lead = broadcast_shapes(query.shape[:-2], key.shape[:-2], value.shape[:-2])
     L, S, Ev = query.shape[-2], key.shape[-2], value.shape[-1]
-    if 0 in (*lead, L, S, Ev):  # nothing to add up, yet part of the gradient's graph
-        nothing = (query.sum() + key.sum() + value.sum()) * 0
-        return nothing + query.new_zeros((*lead, L, Ev))
+    if 0 in (*lead, L, S, Ev):
+        return empty_state(query, key, value).output.to(query.dtype)
     split = len(lead) - shared_axes(key, value, len(lead))
     grouped = split < len(lead)
     N = math.prod(lead[: split - 1]) if split else 1
@@ -68,10 +67,7 @@ def torch_attention(query, key, value, attn_mask, *, is_causal, scale):
 
     key_lead = lead[:split] + (1,) * (len(lead) - split)
     if attn_mask is not None:
-        attn_mask = attn_mask.reshape((1,) * (2 - attn_mask.ndim) + attn_mask.shape)
-        attn_mask = fold(attn_mask, lead).expand(-1, -1, L, S)
-        if attn_mask.dtype != torch.bool:
-            attn_mask = attn_mask.to(query.dtype)
+        attn_mask = fold(additive(attn_mask, query), lead).expand(-1, -1, L, S)
     width = max(query.shape[-1], Ev)  # the kernels want one width: E = Ev
     output = torch.nn.functional.scaled_dot_product_attention(
         pad(fold(query, lead), width),
@@ -92,6 +88,18 @@ def shared_axes(key, value, axes):
         if any(x.ndim >= -axis and x.shape[axis] != 1 for x in (key, value)):
             return shared
     return axes
+
+
+def additive(attn_mask, query):
+    """Return a float mask with two axes or more, 0 or -inf where it was boolean.
+
+    Left boolean, a small mask that broadcasts would be made L x S inside torch.
+    """
+    axes = (1,) * (2 - attn_mask.ndim)
+    attn_mask = attn_mask.reshape(*axes, *attn_mask.shape)
+    if attn_mask.dtype.is_floating_point:
+        return attn_mask.to(query.dtype)
+    return query.new_zeros(attn_mask.shape).masked_fill(~attn_mask, -math.inf)
 
 
 def pad(x, width):

@@ -7,12 +7,14 @@ key-value heads: Ainslie et al. 2023, https://arxiv.org/abs/2305.13245.
 import typing
 
 from attnlib._array import array_namespace
-from attnlib.sdpa import check_count, check_data, scaled_dot_product_attention
+from attnlib._checks import check_count, check_data, check_head_counts
+from attnlib.sdpa import scaled_dot_product_attention
 
 
 def split_heads(x, num_heads):
     """(..., L, H*E) -> (..., H, L, E): head h gets features h*E to (h+1)*E."""
-    check_count("num_heads", num_heads)
+    check_data(x=x)
+    check_count("num_heads", num_heads, least=1)
     *lead, L, features = x.shape
     if features % num_heads:
         raise ValueError(
@@ -26,8 +28,7 @@ def split_heads(x, num_heads):
 
 def merge_heads(x):
     """(..., H, L, E) -> (..., L, H*E): the heads side by side; undoes split_heads."""
-    if x.ndim < 3:
-        raise ValueError(f"heads need the shape (..., H, L, E), got {tuple(x.shape)}")
+    check_data(x=x, min_ndim=3)
     *lead, H, L, E = x.shape
     xp = array_namespace(x)
     return xp.reshape(xp.moveaxis(x, -3, -2), (*lead, L, H * E))
@@ -71,8 +72,7 @@ def multi_head_attention(
     mask per batch entry has the shape (B, 1, L, S), a padding mask (B, 1, 1, S).
     """
     num_kv_heads = num_heads if num_kv_heads is None else num_kv_heads
-    check_count("num_heads", num_heads)
-    check_count("num_kv_heads", num_kv_heads)
+    check_head_counts(num_heads, num_kv_heads)
     check_data(query=query, key=key, value=value)
     check_params(query, key, value, params, num_heads, num_kv_heads)
     q = project(query, params.q_proj_weight, params.q_proj_bias)
@@ -98,43 +98,45 @@ def project(x, weight, bias):
 
 def check_params(query, key, value, params, num_heads, num_kv_heads):
     """Raise where the projections fit neither the data nor the number of heads."""
-    given = {name: x for name, x in params._asdict().items() if x is not None}
+    named = params._asdict().items()
+    given = {k: x for k, x in named if x is not None or k.endswith("weight")}
     check_data(query=query, **given, min_ndim=1)
-    if num_heads % num_kv_heads:
-        raise ValueError(
-            "num_heads must be a multiple of num_kv_heads, got "
-            f"num_heads={num_heads} and num_kv_heads={num_kv_heads}"
-        )
     splits = {"q": num_heads, "k": num_kv_heads, "v": num_kv_heads}
     for letter, x in (("q", query), ("k", key), ("v", value)):
-        weight = given[f"{letter}_proj_weight"]
-        check_projection(letter, weight, given.get(f"{letter}_proj_bias"), x.shape[-1])
-        if weight.shape[0] % splits[letter]:
+        check_weight(letter, given, x.shape[-1])
+        rows = given[f"{letter}_proj_weight"].shape[0]
+        if rows % splits[letter]:
             raise ValueError(
                 f"{letter}_proj_weight must have a multiple of {splits[letter]} rows, "
-                f"one part per head, got {weight.shape[0]}"
+                f"one part per head, got {rows}"
             )
-    if params.q_proj_weight.shape[0] * num_kv_heads != (
-        params.k_proj_weight.shape[0] * num_heads
-    ):
+    q_rows, k_rows = params.q_proj_weight.shape[0], params.k_proj_weight.shape[0]
+    if q_rows * num_kv_heads != k_rows * num_heads:
         raise ValueError(
             "q_proj_weight and k_proj_weight must give heads of one width E, got "
-            f"{params.q_proj_weight.shape[0]} rows for {num_heads} heads and "
-            f"{params.k_proj_weight.shape[0]} rows for {num_kv_heads}"
+            f"{q_rows} rows for {num_heads} heads and {k_rows} for {num_kv_heads}"
         )
     joined = params.v_proj_weight.shape[0] // num_kv_heads * num_heads
-    check_projection("out", params.out_proj_weight, params.out_proj_bias, joined)
+    check_weight("out", given, joined)
+    for letter in ("q", "k", "v", "out"):
+        check_bias(letter, given)
 
 
-def check_projection(letter, weight, bias, features):
+def check_weight(letter, given, features):
     """Raise ValueError where a projection does not take `features` features."""
+    weight = given[f"{letter}_proj_weight"]
     if weight.ndim != 2 or weight.shape[1] != features:
         raise ValueError(
             f"{letter}_proj_weight must have the shape (out, {features}) to take what "
             f"it gets, got {tuple(weight.shape)}"
         )
-    if bias is not None and tuple(bias.shape) != (weight.shape[0],):
+
+
+def check_bias(letter, given):
+    """Raise ValueError where a bias does not have one entry per row of its weight."""
+    rows = given[f"{letter}_proj_weight"].shape[0]
+    bias = given.get(f"{letter}_proj_bias")
+    if bias is not None and tuple(bias.shape) != (rows,):
         raise ValueError(
-            f"{letter}_proj_bias must have the shape ({weight.shape[0]},), got "
-            f"{tuple(bias.shape)}"
+            f"{letter}_proj_bias must have the shape ({rows},), got {tuple(bias.shape)}"
         )

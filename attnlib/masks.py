@@ -6,9 +6,9 @@ with 7 keys already in a cache, the next query has offset 7.
 """
 
 import math
-import operator
 
 from attnlib._array import array_namespace, creation, is_array_api_obj
+from attnlib._checks import as_integer, check_count
 
 
 def causal_mask(L, S=None, *, offset=0, like=None):
@@ -29,11 +29,8 @@ def sliding_window_mask(L, S=None, *, left=None, right=None, offset=0, like=None
     `S`, `offset`, `like` are those of `causal_mask`. A negative side is a ValueError.
     """
     for name, side in (("left", left), ("right", right)):
-        if side is not None and side < 0:
-            raise ValueError(
-                f"{name} counts the keys on one side, so it must be >= 0 or None for "
-                f"no limit, got {name}={side}"
-            )
+        if side is not None:
+            check_count(name, side, hint="; None is no limit")
     distance = _distance(L, S, offset, like)
     mask = distance == distance
     if left is not None:
@@ -50,7 +47,7 @@ def padding_mask(lengths, S, *, like=None):
     axis, (B, H, L, S), pass `lengths[:, None]`, which gives (B, 1, 1, S).
     A length below 0 or above S is a ValueError.
     """
-    S = _count("S", S)
+    S = check_count("S", S)
     if not is_array_api_obj(lengths):
         xp, where = creation(like)
         lengths = xp.asarray(lengths, **where)
@@ -72,7 +69,7 @@ def alibi_bias(num_heads, L, S=None, *, offset=0, like=None):
 
     Source: Press et al. 2022, https://arxiv.org/abs/2108.12409.
     """
-    num_heads = _count("num_heads", num_heads, least=1)
+    num_heads = check_count("num_heads", num_heads, least=1)
     distance = _distance(L, S, offset, like)
     xp, where = creation(distance)
     floats = like is not None and xp.isdtype(like.dtype, "real floating")
@@ -134,33 +131,23 @@ def key_block(attn_mask, start, stop):
 
 def token_positions(L, offset, like):
     """Return offset, offset + 1, ...: integer (..., L, 1)."""
+    L = check_count("L", L)
     if not is_array_api_obj(offset):
         xp, where = creation(like)
-        return xp.arange(_count("L", L), **where)[:, None] + operator.index(offset)
+        return xp.arange(L, **where)[:, None] + as_integer("offset", offset)
     if like is not None:
         array_namespace(like, offset)  # a TypeError where the libraries differ
     xp, where = creation(offset)
     if not xp.isdtype(offset.dtype, "integral"):
         raise TypeError(f"offset must be integers, got {offset.dtype}")
-    return xp.arange(_count("L", L), **where)[:, None] + offset
+    return xp.arange(L, **where)[:, None] + offset
 
 
 def _distance(L, S, offset, like):
     """Return j - (i + offset): integer (..., L, S), negative for keys behind."""
     queries = token_positions(L, offset, like)
     xp, where = creation(queries)
-    return xp.arange(L if S is None else _count("S", S), **where) - queries
-
-
-def _count(name, number, least=0):
-    """Return `number` as an int, or raise an error that names it."""
-    try:
-        number = operator.index(number)
-    except TypeError:
-        raise TypeError(f"{name} must be an integer, got {number!r}") from None
-    if number < least:
-        raise ValueError(f"{name} must be at least {least}, got {name}={number}")
-    return number
+    return xp.arange(L if S is None else check_count("S", S), **where) - queries
 
 
 def _alibi_slopes(H):

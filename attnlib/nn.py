@@ -2,6 +2,7 @@
 
 import torch
 
+from attnlib._checks import check_count, check_head_counts
 from attnlib.heads import MultiHeadParams, multi_head_attention
 
 
@@ -15,14 +16,15 @@ class MultiHeadAttention(torch.nn.Module):
 
     def __init__(self, embed_dim, num_heads, num_kv_heads=None, *, bias=True):
         super().__init__()
-        if num_heads < 1 or embed_dim % num_heads:
+        num_kv_heads = num_heads if num_kv_heads is None else num_kv_heads
+        check_head_counts(num_heads, num_kv_heads)
+        if check_count("embed_dim", embed_dim, least=1) % num_heads:
             raise ValueError(
                 "embed_dim must be a multiple of num_heads, got "
                 f"embed_dim={embed_dim} and num_heads={num_heads}"
             )
-        self.num_heads = num_heads
-        self.num_kv_heads = num_heads if num_kv_heads is None else num_kv_heads
-        kv_dim = embed_dim // num_heads * self.num_kv_heads
+        self.num_heads, self.num_kv_heads = num_heads, num_kv_heads
+        kv_dim = embed_dim // num_heads * num_kv_heads
         self.q_proj = torch.nn.Linear(embed_dim, embed_dim, bias=bias)
         self.k_proj = torch.nn.Linear(embed_dim, kv_dim, bias=bias)
         self.v_proj = torch.nn.Linear(embed_dim, kv_dim, bias=bias)

@@ -1,6 +1,7 @@
 """Positions: what tells a set of tokens from a sequence."""
 
 from attnlib._array import array_namespace, creation, widen
+from attnlib._checks import check_count, check_data
 from attnlib.masks import token_positions
 
 
@@ -14,10 +15,13 @@ def sinusoidal_encoding(L, E, *, offset=0, base=10000.0, like=None):
 
     Source: Vaswani et al. 2017, section 3.5, https://arxiv.org/abs/1706.03762.
     """
-    check_even(E)
-    angles = position_angles(L, E, offset, base, like)  # (..., L, E / 2)
-    xp = array_namespace(angles)
-    return interleave(xp.sin(angles), xp.cos(angles))
+    check_features(E, base)
+    xp, where = creation(like)
+    floats = like is not None and xp.isdtype(like.dtype, "real floating")
+    dtype = like.dtype if floats else xp.asarray(0.0, **where).dtype
+    wide = widen(xp.empty(0, dtype=dtype, **where))
+    angles = position_angles(L, E, offset, base, wide)  # (..., L, E / 2)
+    return xp.astype(interleave(xp.sin(angles), xp.cos(angles)), dtype, copy=False)
 
 
 def rotary_embedding(x, *, offset=0, base=10000.0, interleaved=True):
@@ -31,8 +35,9 @@ def rotary_embedding(x, *, offset=0, base=10000.0, interleaved=True):
 
     Source: Su et al. 2021, https://arxiv.org/abs/2104.09864.
     """
+    check_data(x=x)
     L, E = x.shape[-2:]
-    check_even(E)
+    check_features(E, base)
     xp = array_namespace(x)
     wide = widen(x)
     angles = position_angles(L, E, offset, base, wide)
@@ -47,13 +52,11 @@ def rotary_embedding(x, *, offset=0, base=10000.0, interleaved=True):
 
 
 def position_angles(L, E, offset, base, like):
-    """Return position * base**(-2 i / E): float (..., L, E / 2)."""
+    """Return position * base**(-2 i / E), in the dtype of `like`: (..., L, E / 2)."""
     positions = token_positions(L, offset, like)  # (..., L, 1)
     xp, where = creation(positions)
-    floats = like is not None and xp.isdtype(like.dtype, "real floating")
-    dtype = like.dtype if floats else xp.asarray(0.0, **where).dtype
-    pairs = xp.astype(xp.arange(E // 2, **where), dtype)
-    return xp.astype(positions, dtype) * base ** (-2 * pairs / E)
+    pairs = xp.astype(xp.arange(E // 2, **where), like.dtype)
+    return xp.astype(positions, like.dtype) * base ** (-2 * pairs / E)
 
 
 def interleave(first, second):
@@ -63,10 +66,12 @@ def interleave(first, second):
     return xp.reshape(pairs, (*first.shape[:-1], 2 * first.shape[-1]))
 
 
-def check_even(E):
-    """Raise ValueError where features do not come in pairs."""
-    if E % 2:
+def check_features(E, base):
+    """Raise where features do not come in pairs, or `base` gives no angles."""
+    if check_count("E", E) % 2:
         raise ValueError(
             f"features come in pairs, so E must be even, got E={E}; pad it or choose "
             f"E={E + 1}"
         )
+    if base <= 0:
+        raise ValueError(f"base must be > 0, got base={base}")

@@ -8,7 +8,8 @@ al. 2000, https://doi.org/10.1162/089976600300015015.
 
 import typing
 
-from attnlib._array import array_namespace, creation, widen
+from attnlib._array import array_namespace, creation
+from attnlib._checks import check_data
 
 
 class RecurrentParams(typing.NamedTuple):
@@ -46,6 +47,7 @@ def rnn(inputs, params, h=None):
     """
     check_params(inputs, params, gates=1)
     h = initial_state(inputs, params) if h is None else h
+    check_state(inputs, params, h=h)
     outputs = []
     for step in range(inputs.shape[-2]):
         h = rnn_cell(inputs[..., step, :], h, params)
@@ -61,6 +63,9 @@ def lstm(inputs, params, state=None):
     check_params(inputs, params, gates=4)
     if state is None:
         state = (initial_state(inputs, params),) * 2
+    if len(state) != 2:
+        raise ValueError(f"state must be the pair (h, c), got {len(state)} entries")
+    check_state(inputs, params, h=state[0], c=state[1])
     outputs = []
     for step in range(inputs.shape[-2]):
         state = lstm_cell(inputs[..., step, :], state, params)
@@ -103,8 +108,7 @@ def stack_steps(outputs, inputs, h):
 
 def check_params(inputs, params, gates):
     """Raise where params do not fit the inputs or the kind of cell."""
-    array_namespace(inputs, *params)  # a TypeError where the libraries differ
-    widen(inputs[..., :0])  # a TypeError where the data is not floating
+    check_data(inputs=inputs, **params._asdict(), min_ndim=1)
     if inputs.ndim < 2:
         raise ValueError(f"inputs must be (..., L, D), got {tuple(inputs.shape)}")
     N, D = params.weight_hh.shape[-1], inputs.shape[-1]
@@ -114,4 +118,15 @@ def check_params(inputs, params, gates):
             raise ValueError(
                 f"{name} must have the shape {shape} for {D} input features and {N} "
                 f"hidden ones with {gates} gate(s), got {tuple(x.shape)}"
+            )
+
+
+def check_state(inputs, params, **states):
+    """Raise where a state has another shape or kind than the inputs ask for."""
+    check_data(inputs=inputs, **states, min_ndim=1)
+    wanted = (*inputs.shape[:-2], params.weight_hh.shape[-1])
+    for name, x in states.items():
+        if tuple(x.shape) != wanted:
+            raise ValueError(
+                f"{name} must have the shape {wanted}, got {tuple(x.shape)}"
             )

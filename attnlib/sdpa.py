@@ -2,7 +2,6 @@
 
 import math
 import numbers
-import operator
 
 from attnlib._array import (
     array_namespace,
@@ -12,6 +11,7 @@ from attnlib._array import (
     is_numpy_array,
     is_torch,
 )
+from attnlib._checks import check_data, check_same, kind
 from attnlib.attention import reference_attention
 from attnlib.fused import fused_attention
 from attnlib.masks import check_causal
@@ -104,46 +104,6 @@ def choose(implementation, query):
     return IMPLEMENTATIONS[implementation]
 
 
-def check_data(min_ndim=2, **arrays):
-    """Raise TypeError unless all are floating arrays of one library, dtype, device."""
-    for name, x in arrays.items():
-        if not is_array_api_obj(x):
-            raise TypeError(
-                f"{name} must be an array (NumPy, torch or another array-API library), "
-                f"got {type(x).__name__}; convert it first, as in np.asarray({name})"
-            )
-    check_same("library", {name: kind(x) for name, x in arrays.items()})
-    for name, x in arrays.items():
-        if not array_namespace(x).isdtype(x.dtype, "real floating"):
-            raise TypeError(
-                f"{name} must hold real floating-point numbers, got {x.dtype}; convert "
-                "it first"
-            )
-    check_same("dtype", {name: x.dtype for name, x in arrays.items()})
-    check_same("device", {name: device(x) for name, x in arrays.items()})
-    for name, x in arrays.items():
-        if x.ndim < min_ndim:
-            raise ValueError(
-                f"{name} must have at least {min_ndim} axes, rows and features last, "
-                f"got the shape {tuple(x.shape)}"
-            )
-
-
-def kind(x):
-    """Return the name of the library that x belongs to."""
-    return type(x).__module__.partition(".")[0]
-
-
-def check_same(what, given):
-    """Raise TypeError that lists who has which, where they differ."""
-    if len(set(given.values())) > 1:
-        came = ", ".join(f"{name}: {thing}" for name, thing in given.items())
-        raise TypeError(
-            f"{' and '.join(given)} must share one {what}, got {came}; convert them "
-            "to one"
-        )
-
-
 def check_shapes(query, key, value, enable_gqa):
     """Raise ValueError where the axes of query, key and value do not fit."""
     shapes = (
@@ -201,6 +161,8 @@ def check_mask(attn_mask, query, shape):
             "attn_mask must be bool (True = may attend) or float (added to the "
             f"scores), got {attn_mask.dtype}; compare it, as in attn_mask != 0"
         )
+    if not isdtype(attn_mask.dtype, "bool"):
+        check_same("dtype", {"query": query.dtype, "attn_mask": attn_mask.dtype})
     check_same("device", {"query": device(query), "attn_mask": device(attn_mask)})
     try:
         fits = broadcast_shapes(attn_mask.shape, shape) == shape
@@ -226,13 +188,3 @@ def check_numbers(scale, softcap):
         raise ValueError(
             f"softcap must be > 0, or None for no cap, got softcap={softcap}"
         )
-
-
-def check_count(name, number):
-    """Raise where `number` is no integer >= 1."""
-    try:
-        count = operator.index(number)
-    except TypeError:
-        raise TypeError(f"{name} must be an integer, got {number!r}") from None
-    if count < 1:
-        raise ValueError(f"{name} must be at least 1, got {name}={number}")

@@ -11,7 +11,8 @@ Dao et al. 2022, https://arxiv.org/abs/2205.14135.
 import math
 import typing
 
-from attnlib._array import array_namespace, broadcast_shapes, creation, widen
+from attnlib._array import array_namespace, widen
+from attnlib._checks import check_count
 from attnlib.attention import attention_scores, finite_maximum, nonzero
 from attnlib.masks import causal_mask, check_causal, key_block
 
@@ -75,8 +76,7 @@ def tiled_attention(
     Extra memory is L x block_size instead of L x S. (With autograd recording, the
     blocks are kept for the backward pass.)
     """
-    if block_size < 1:
-        raise ValueError(f"block_size must be at least 1, got block_size={block_size}")
+    check_count("block_size", block_size, least=1)
     L, S = query.shape[-2], key.shape[-2]
     check_causal(attn_mask, is_causal, L, S)
     state = empty_state(query, key, value)
@@ -95,11 +95,7 @@ def tiled_attention(
 
 
 def empty_state(query, key, value):
-    """Return the state before the first key, for these shapes."""
-    xp, where = creation(query)
-    leads = (x.shape[:-2] for x in (query, key, value))
-    rows = (*broadcast_shapes(*leads), query.shape[-2])
-    dtype = widen(xp.empty(0, dtype=query.dtype, **where)).dtype
-    maximum = xp.full((*rows, 1), -math.inf, dtype=dtype, **where)
-    output = xp.zeros((*rows, value.shape[-1]), dtype=dtype, **where)
-    return OnlineSoftmax(maximum, xp.zeros_like(maximum), output)
+    """Return the state before the first key: attention to none of them."""
+    scores = widen(query) @ widen(key[..., :0, :]).mT  # (..., L, 0)
+    total = array_namespace(scores).sum(scores, axis=-1, keepdims=True)  # 0
+    return OnlineSoftmax(total - math.inf, total, scores @ widen(value[..., :0, :]))
