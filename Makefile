@@ -1,0 +1,58 @@
+# The course on attention: `make book` builds it, `make test` checks everything in it.
+
+PYTHON ?= python3
+JOBS ?= 2
+PORT ?= 8000
+
+VENV := .venv
+RUN := $(VENV)/bin/python
+READY := $(VENV)/.ready
+
+# One thread: the chapters' numbers repeat, and shared cores are not fought over.
+export OMP_NUM_THREADS ?= 1
+export OPENBLAS_NUM_THREADS ?= 1
+export MKL_NUM_THREADS ?= 1
+
+.DEFAULT_GOAL := help
+.PHONY: help book serve test notebooks check lint format clean
+
+help: ## say what each command does
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
+
+book: $(READY) ## build the HTML book from the stored outputs: _build/html/index.html
+	@$(RUN) tools/build_book.py
+
+serve: book ## build the book and serve it on this machine (PORT=8000)
+	@echo "The book is at http://127.0.0.1:$(PORT)/ until you press Ctrl-C"
+	@$(RUN) -m http.server $(PORT) --bind 127.0.0.1 --directory _build/html
+
+test: $(READY) lint ## check everything: code, notebooks (run and compared), book, browser
+	$(RUN) -m pytest --nbval -n $(JOBS) --dist loadscope $(ARGS)
+
+notebooks: $(READY) ## run every notebook and store its outputs in normal form (FILES="...")
+	@$(RUN) tools/notebooks.py execute $(FILES)
+
+check: $(READY) ## check the notebooks as they are stored, without running them
+	@$(RUN) tools/notebooks.py check $(FILES)
+
+lint: $(READY) ## check the style of code and notebooks
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+
+format: $(READY) ## format code and notebooks (run `make notebooks` after it)
+	$(RUN) -m ruff check --fix .
+	$(RUN) -m ruff format .
+
+clean: ## remove what was built and cached; .venv stays
+	rm -rf _build build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -not -path './.venv/*' -prune -exec rm -rf {} +
+
+$(READY): requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || { \
+	  echo "Python 3.11, 3.12 or 3.13 is needed, and $(PYTHON) is $$($(PYTHON) --version 2>&1);"; \
+	  echo "name another one: make PYTHON=python3.12 ..."; exit 1; }
+	@echo "Setting up $(VENV) (once; a minute or two, most of it torch)"
+	$(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $(READY)
