@@ -70,3 +70,33 @@ def check_same(what, given):
             f"{' and '.join(given)} must share one {what}, got {came}; convert them "
             "to one"
         )
+
+
+def check_features(query, key):
+    """Raise unless query and key are arrays of one kind with the same E >= 1."""
+    check_data(query=query, key=key)
+    E, key_E = query.shape[-1], key.shape[-1]
+    if key_E != E or E == 0:
+        raise ValueError(
+            "query and key must have the same number of features E >= 1 on their last "
+            f"axis, got E={E} and E={key_E}: query {tuple(query.shape)}, key "
+            f"{tuple(key.shape)}"
+        )
+
+
+def check_mask_kind(attn_mask, query):
+    """Raise TypeError unless the mask is bool or float and lies where query does."""
+    if not is_array_api_obj(attn_mask):
+        raise TypeError(
+            f"attn_mask must be an array or None, got {type(attn_mask).__name__}"
+        )
+    check_same("library", {"query": kind(query), "attn_mask": kind(attn_mask)})
+    isdtype = array_namespace(query).isdtype
+    if not isdtype(attn_mask.dtype, ("bool", "real floating")):
+        raise TypeError(
+            "attn_mask must be bool (True = may attend) or float (added to the "
+            f"scores), got {attn_mask.dtype}; compare it, as in attn_mask != 0"
+        )
+    if not isdtype(attn_mask.dtype, "bool"):
+        check_same("dtype", {"query": query.dtype, "attn_mask": attn_mask.dtype})
+    check_same("device", {"query": device(query), "attn_mask": device(attn_mask)})

@@ -10,6 +10,7 @@ Source: Vaswani et al. 2017, https://arxiv.org/abs/1706.03762.
 import math
 
 from attnlib._array import array_namespace, widen
+from attnlib._checks import check_data, check_features, check_mask_kind
 from attnlib.masks import resolve_causal
 
 
@@ -20,6 +21,7 @@ def softmax(x, axis=-1):
     every entry is -inf there is nothing to share out, and the result is 0, not NaN.
     float16 and bfloat16 are computed and returned in float32.
     """
+    check_data(x=x, min_ndim=1)
     x = widen(x)
     if x.shape[axis] == 0:
         return x
@@ -38,10 +40,10 @@ def attention_scores(query, key, attn_mask=None, *, scale=None, softcap=None):
     before the mask: softcap * tanh(scores / softcap) (Gemma 2,
     https://arxiv.org/abs/2408.00118). float16 and bfloat16 give float32 scores.
     """
-    xp = array_namespace(query, key)
+    check_features(query, key)
     scale = default_scale(query) if scale is None else scale
     scores = widen(query) @ widen(key).mT * scale  # (..., L, S)
-    return mask_scores(cap(scores, softcap), attn_mask, xp)
+    return mask_scores(cap(scores, softcap), attn_mask, query)
 
 
 def attention_weights(
@@ -53,6 +55,7 @@ def attention_weights(
     row is >= 0 and sums to 1, or is 0 where the mask forbids every key.
     `is_causal=True` lets query i attend to keys j <= i and needs L = S (ValueError).
     """
+    check_features(query, key)
     attn_mask = resolve_causal(attn_mask, is_causal, query, key)
     weights = softmax(
         attention_scores(query, key, attn_mask, scale=scale, softcap=softcap)
@@ -88,10 +91,12 @@ def cap(scores, softcap):
     return softcap * array_namespace(scores).tanh(scores / softcap)
 
 
-def mask_scores(scores, attn_mask, xp):
+def mask_scores(scores, attn_mask, query):
     """Put -inf where a boolean mask is False; add a float mask."""
     if attn_mask is None:
         return scores
+    check_mask_kind(attn_mask, query)
+    xp = array_namespace(scores)
     if xp.isdtype(attn_mask.dtype, "bool"):
         return xp.where(attn_mask, scores, -math.inf)
     return scores + xp.astype(attn_mask, scores.dtype, copy=False)

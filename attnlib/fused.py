@@ -130,7 +130,7 @@ def numpy_attention(query, key, value, attn_mask, *, is_causal, scale, softcap):
         mask = None if attn_mask is None else attn_mask[head][rows]
         diagonal = start if is_causal else None
         output[head][rows] = attend_rows(
-            query[head][rows] * scale, key[head], value[head], mask, diagonal, softcap
+            query[head][rows], key[head], value[head], mask, diagonal, scale, softcap
         )
 
     tasks = list(itertools.product(np.ndindex(*lead), range(0, L, QUERY_BLOCK)))
@@ -138,13 +138,13 @@ def numpy_attention(query, key, value, attn_mask, *, is_causal, scale, softcap):
     return output
 
 
-def attend_rows(query, key, value, mask, diagonal, softcap):
-    """Attention of a few scaled queries (rows, E) to all keys, one tile at a time.
+def attend_rows(query, key, value, mask, diagonal, scale, softcap):
+    """Attention of a few queries (rows, E) to all keys, one tile at a time.
 
     Row 0 is query number `diagonal` of a causal call; None where it is not causal.
     """
     wide = np.promote_types(query.dtype, np.float32)
-    query = query.astype(wide, copy=False)
+    query = query.astype(wide, copy=False) * scale
     rows, S = len(query), len(key)
     maximum = np.full((rows, 1), -np.inf, dtype=wide)
     total = np.zeros((rows, 1), dtype=wide)

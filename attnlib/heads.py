@@ -98,6 +98,8 @@ def project(x, weight, bias):
 
 def check_params(query, key, value, params, num_heads, num_kv_heads):
     """Raise where the projections fit neither the data nor the number of heads."""
+    if not isinstance(params, MultiHeadParams):
+        raise TypeError(f"params must be MultiHeadParams, got {type(params).__name__}")
     named = params._asdict().items()
     given = {k: x for k, x in named if x is not None or k.endswith("weight")}
     check_data(query=query, **given, min_ndim=1)

@@ -89,8 +89,9 @@ def combine_masks(*masks):
     for mask in masks:
         if mask is None:
             continue
-        xp = array_namespace(mask)
-        if not xp.isdtype(mask.dtype, "bool"):
+        if not is_array_api_obj(mask):
+            raise TypeError(f"masks must be arrays or None, got {type(mask).__name__}")
+        if not array_namespace(mask).isdtype(mask.dtype, "bool"):
             raise TypeError(
                 f"combine_masks joins boolean masks, got one of {mask.dtype}; join a "
                 "float mask to a boolean one with xp.where(mask, bias, -inf)"

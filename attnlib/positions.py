@@ -15,7 +15,7 @@ def sinusoidal_encoding(L, E, *, offset=0, base=10000.0, like=None):
 
     Source: Vaswani et al. 2017, section 3.5, https://arxiv.org/abs/1706.03762.
     """
-    check_features(E, base)
+    check_pairs(E, base)
     xp, where = creation(like)
     floats = like is not None and xp.isdtype(like.dtype, "real floating")
     dtype = like.dtype if floats else xp.asarray(0.0, **where).dtype
@@ -37,7 +37,7 @@ def rotary_embedding(x, *, offset=0, base=10000.0, interleaved=True):
     """
     check_data(x=x)
     L, E = x.shape[-2:]
-    check_features(E, base)
+    check_pairs(E, base)
     xp = array_namespace(x)
     wide = widen(x)
     angles = position_angles(L, E, offset, base, wide)
@@ -66,7 +66,7 @@ def interleave(first, second):
     return xp.reshape(pairs, (*first.shape[:-1], 2 * first.shape[-1]))
 
 
-def check_features(E, base):
+def check_pairs(E, base):
     """Raise where features do not come in pairs, or `base` gives no angles."""
     if check_count("E", E) % 2:
         raise ValueError(

@@ -6,12 +6,10 @@ import numbers
 from attnlib._array import (
     array_namespace,
     broadcast_shapes,
-    device,
-    is_array_api_obj,
     is_numpy_array,
     is_torch,
 )
-from attnlib._checks import check_data, check_same, kind
+from attnlib._checks import check_data, check_features, check_mask_kind
 from attnlib.attention import reference_attention
 from attnlib.fused import fused_attention
 from attnlib.masks import check_causal
@@ -95,7 +93,7 @@ def choose(implementation, query):
     if implementation is None:
         fast = is_torch(query) or is_numpy_array(query)
         return fused_attention if fast else reference_attention
-    if implementation not in IMPLEMENTATIONS:
+    if implementation not in list(IMPLEMENTATIONS):  # may be unhashable
         known = ", ".join(repr(name) for name in IMPLEMENTATIONS)
         raise ValueError(
             f"implementation must be one of {known}, or None for the fastest, got "
@@ -110,11 +108,7 @@ def check_shapes(query, key, value, enable_gqa):
         f"query {tuple(query.shape)}, key {tuple(key.shape)}, "
         f"value {tuple(value.shape)}"
     )
-    if query.shape[-1] != key.shape[-1] or query.shape[-1] == 0:
-        raise ValueError(
-            "query and key must have the same number of features E >= 1 on their last "
-            f"axis, got E={query.shape[-1]} and E={key.shape[-1]}: {shapes}"
-        )
+    check_features(query, key)
     if key.shape[-2] != value.shape[-2]:
         raise ValueError(
             "key and value must have the same length S on axis -2, got "
@@ -150,20 +144,7 @@ def check_mask(attn_mask, query, shape):
     """Raise where the mask is of the wrong kind or does not broadcast to `shape`."""
     if attn_mask is None:
         return
-    if not is_array_api_obj(attn_mask):
-        raise TypeError(
-            f"attn_mask must be an array or None, got {type(attn_mask).__name__}"
-        )
-    check_same("library", {"query": kind(query), "attn_mask": kind(attn_mask)})
-    isdtype = array_namespace(query).isdtype
-    if not isdtype(attn_mask.dtype, ("bool", "real floating")):
-        raise TypeError(
-            "attn_mask must be bool (True = may attend) or float (added to the "
-            f"scores), got {attn_mask.dtype}; compare it, as in attn_mask != 0"
-        )
-    if not isdtype(attn_mask.dtype, "bool"):
-        check_same("dtype", {"query": query.dtype, "attn_mask": attn_mask.dtype})
-    check_same("device", {"query": device(query), "attn_mask": device(attn_mask)})
+    check_mask_kind(attn_mask, query)
     try:
         fits = broadcast_shapes(attn_mask.shape, shape) == shape
     except ValueError:
