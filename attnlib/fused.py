@@ -14,6 +14,7 @@ import os
 import numpy as np
 
 from attnlib._array import broadcast_shapes, is_numpy_array, is_torch
+from attnlib._checks import check_features, check_mask_kind
 from attnlib.attention import default_scale
 from attnlib.masks import check_causal, key_block
 from attnlib.tiled import empty_state, tiled_attention
@@ -31,7 +32,10 @@ def fused_attention(
     threads, or every core, where threadpoolctl is there to hold BLAS to one thread
     each; without it, one thread, and BLAS's own.
     """
+    check_features(query, key)
     check_causal(attn_mask, is_causal, query.shape[-2], key.shape[-2])
+    if attn_mask is not None:
+        check_mask_kind(attn_mask, query)
     scale = default_scale(query) if scale is None else scale
     how = {"is_causal": is_causal, "scale": scale}
     if is_torch(query):
