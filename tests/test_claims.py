@@ -1,0 +1,74 @@
+"""A claim is shown when its evidence holds, and raises when it does not."""
+
+import numpy as np
+import pytest
+
+from attnlib.claims import MIME, STATEMENTS, EvidenceError, claim
+
+
+def test_a_claim_that_holds_says_so():
+    box = claim(
+        "6.1", "holds", evidence={"variance / d_k": (np.float64(1.004), ">", 0.5)}
+    )
+    assert "Statement 6.1" in repr(box)
+    assert "variance / d_k: 1 > 0.5" in repr(box)
+    data = box._repr_mimebundle_()
+    assert data[MIME]["verdict"] == "holds"
+    assert 'id="claim-6-1"' in data["text/html"]
+
+
+@pytest.mark.parametrize(
+    "evidence",
+    [
+        {"a": (1.0, "<", 0.5)},
+        {"a": False},
+        {"a": np.bool_(False)},
+        {"fine": True, "a": (2, "==", 3)},
+        {"a": (float("nan"), "<", 0.5)},
+    ],
+)
+def test_evidence_that_fails_raises(evidence):
+    """Turned round, every kind of evidence raises, and names itself."""
+    with pytest.raises(EvidenceError, match=r"statement 6\.1.*a"):
+        claim("6.1", "holds", evidence=evidence)
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (("6.9", "holds"), "number"),
+        (("6.1", "true"), "verdict"),
+        (("6.1", "holds if"), "because"),
+        (("6.1", "corrected"), "because"),
+    ],
+)
+def test_a_claim_that_makes_no_sense(call, words):
+    with pytest.raises(ValueError, match=words):
+        claim(*call, evidence={"a": True})
+
+
+def test_no_evidence_is_refused():
+    with pytest.raises(ValueError, match="needs evidence"):
+        claim("6.1", "holds", evidence={})
+    with pytest.raises(ValueError, match="must be a bool"):
+        claim("6.1", "holds", evidence={"a": "yes"})
+    with pytest.raises(ValueError, match="kind"):
+        claim("6.1", "holds", kind="rumour", evidence={"a": True})
+
+
+def test_a_source_is_an_address():
+    source = {"Vaswani et al. 2017": "https://arxiv.org/abs/1706.03762"}
+    assert "1706.03762" in repr(claim("7.3", "holds", kind="source", evidence=source))
+    with pytest.raises(EvidenceError):
+        claim("7.3", "holds", kind="source", evidence={"somebody": "said so"})
+
+
+def test_text_is_escaped():
+    box = claim("6.1", "corrected", "<img src=x>", evidence={"a <b>": True})
+    assert "<img" not in box._repr_html_()
+    assert "<b>" not in box._repr_html_()
+
+
+def test_every_section_of_the_note_has_statements():
+    assert {int(number.partition(".")[0]) for number in STATEMENTS} == {*range(1, 17)}
+    assert len(STATEMENTS) == 57
