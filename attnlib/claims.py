@@ -105,7 +105,7 @@ class Claim:
         return "\n".join([*lines, *(f"  - {line}" for line in self.evidence)])
 
     def __str__(self):
-        return f"{self.verdict} {self.because}".strip()
+        return f"{self.verdict}: {self.because}" if self.because else self.verdict
 
     def _repr_html_(self):
         items = "".join(f"<li>{html.escape(line)}</li>" for line in self.evidence)
@@ -114,7 +114,7 @@ class Claim:
             'style="border-left: 4px solid; padding: 0.4em 1em; margin: 1em 0">'
             f"<p><strong>Statement {self.number} of the note.</strong> "
             f"{html.escape(self.statement)}</p>"
-            f"<p><strong>Verdict: {html.escape(self.verdict)}</strong> "
+            f"<p><strong>Verdict: {html.escape(self.verdict)}.</strong> "
             f"{html.escape(self.because)}</p>"
             f"<p>Evidence ({self.kind}):</p><ul>{items}</ul></div>"
         )
@@ -169,7 +169,7 @@ def weigh(what, shown, kind):
     if isinstance(shown, tuple):
         value, relation, bound = shown
         true = bool(RELATIONS[relation](value, bound))
-        return f"{what}: {rounded(value)} {relation} {rounded(bound)}", true
+        return f"{what}: {rounded(value)} {relation} {rounded(bound, 3)}", true
     if str(shown) not in ("True", "False"):
         raise ValueError(
             f"evidence {what!r} must be a bool or (value, relation, bound), got "
@@ -178,8 +178,8 @@ def weigh(what, shown, kind):
     return what, bool(shown)
 
 
-def rounded(number):
-    """Write a number with two digits that count, so that machines agree on it."""
+def rounded(number, digits=2):
+    """Write a number with the digits that count, so that machines agree on it."""
     if float(number).is_integer() and abs(number) < 1e15:
         return f"{int(number):,}"
-    return f"{float(number):.2g}"
+    return f"{float(number):.{digits}g}"

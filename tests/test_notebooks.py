@@ -17,6 +17,20 @@ ROOT = notebooks.ROOT
 CHAPTERS = notebooks.notebooks()
 
 
+def solutions(path, torch):
+    """The Python of a notebook's solutions: of exercises that need torch, or not."""
+    prose = notebooks.markdown(notebooks.read(path), code=True)
+    exercises = prose[prose.index("\n## Exercises") : prose.index("\n## Remember")]
+    return [
+        "\n".join(re.findall(r"```python\n(.*?)```", solution, flags=re.S))
+        for task in exercises.split("\n**Exercise ")[1:]
+        if ("needs torch" in task) == torch
+        for solution in re.findall(
+            r"<summary>Solution</summary>(.*?)</details>", task, re.S
+        )
+    ]
+
+
 @pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
 def test_nothing_is_wrong(path):
     assert notebooks.problems(path) == []
@@ -74,30 +88,33 @@ def test_runs_without_torch_up_to_where_it_says(path):
     first = next(i for i, c in enumerate(nb.cells) if imports_torch(c))
     before = [c.source for c in nb.cells[:first] if c.cell_type == "markdown"]
     assert "needs torch" in "\n".join(before[-2:]).lower()
-    solved = [nbformat.v4.new_code_cell(source) for source in solutions(nb)]
-    nb.cells = [nbformat.v4.new_code_cell(BLOCK_TORCH), *nb.cells[:first], *solved]
+    nb.cells = [nbformat.v4.new_code_cell(BLOCK_TORCH), *nb.cells[:first]]
     assert sum(c.cell_type == "code" for c in nb.cells) >= 10
-    folder = {"metadata": {"path": str(path.parent)}}
-    nbclient.NotebookClient(nb, timeout=120, resources=folder).execute()
+    run_with(solutions(path, torch=False), nb, path)
+
+
+@pytest.mark.parametrize(
+    "path", [p for p in CHAPTERS if solutions(p, torch=True)], ids=lambda p: p.stem
+)
+def test_solutions_that_need_torch(path):
+    """They run at the end of the whole notebook."""
+    run_with(solutions(path, torch=True), notebooks.read(path), path)
 
 
 @pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
 def test_solutions_check_themselves(path):
     """Each exercise has a solution, which asserts something about its own result."""
-    found = solutions(notebooks.read(path))
+    found = solutions(path, torch=False) + solutions(path, torch=True)
     assert len(found) >= 2
     for solution in found:
         assert re.search(r"(?m)^\s*assert ", solution), f"it checks nothing: {solution}"
 
 
-def solutions(nb):
-    """The blocks of Python in the solutions of a notebook's exercises."""
-    prose = notebooks.markdown(nb, code=True)
-    exercises = prose[prose.index("\n## Exercises") : prose.index("\n## Remember")]
-    details = re.findall(
-        r"<summary>Solution</summary>(.*?)</details>", exercises, flags=re.S
-    )
-    return ["\n".join(re.findall(r"```python\n(.*?)```", d, re.S)) for d in details]
+def run_with(sources, nb, path):
+    """Execute a notebook and then further cells, in the notebook's folder."""
+    nb.cells += [nbformat.v4.new_code_cell(source) for source in sources]
+    folder = {"metadata": {"path": str(path.parent)}}
+    nbclient.NotebookClient(nb, timeout=180, resources=folder).execute()
 
 
 BLOCK_TORCH = """\

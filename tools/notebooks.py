@@ -89,7 +89,7 @@ def normalise(nb):
                 "language": "python",
                 "name": "python3",
             },
-            "language_info": {"name": "python"},
+            "language_info": {"name": "python", "pygments_lexer": "ipython3"},
         }
     )
     nb.nbformat, nb.nbformat_minor = 4, 5

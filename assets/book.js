@@ -1,0 +1,85 @@
+// Mends what the theme leaves undone for keyboards and screen readers. No module and no
+// request: the pages work from a folder.
+(function () {
+  "use strict";
+
+  const SCROLLABLE =
+    "pre, mjx-container[display='true'], .pst-scrollable-table-container, .output";
+
+  function remove(attribute, selector) {
+    document.querySelectorAll(selector).forEach((element) => {
+      element.removeAttribute(attribute);
+    });
+  }
+
+  // What a button shows must be part of its name: the label of the search field hides
+  // its text, and the titles of the three theme icons are no part of their button's.
+  function mendNames() {
+    remove("aria-label", ".search-button-field, details > summary");
+    remove("title", ".theme-switch");
+  }
+
+  // The book's name in the sidebar stands outside every landmark, and the list of
+  // references carries roles that ARIA has given up.
+  function mendRoles() {
+    remove("role", ".citation-list, .citation");
+    const brand = document.querySelector(".bd-sidebar-primary .navbar-brand");
+    if (!brand) return;
+    brand.parentElement.setAttribute("role", "navigation");
+    brand.parentElement.setAttribute("aria-label", "Home");
+  }
+
+  // A formula alone in a column's head gives the column no name; its TeX does.
+  function nameFormulaHeads() {
+    for (const item of window.MathJax.startup.document.math) {
+      const head = item.typesetRoot?.closest("th");
+      if (!head || head.textContent.trim() !== item.typesetRoot.textContent.trim()) {
+        continue;
+      }
+      const words = item.math
+        .replace(/\\textcolor\{[^}]*\}|\\(text|mathrm|operatorname)\b/g, "")
+        .replace(/\\([A-Za-z]+)/g, " $1 ")
+        .replace(/[{}\\]/g, "");
+      head.querySelector("math")?.setAttribute("aria-label", words.trim());
+    }
+  }
+
+  // What scrolls sideways can be reached with the keyboard; what fits is no extra stop.
+  function mendScrolling() {
+    document.querySelectorAll(SCROLLABLE).forEach((box) => {
+      if (box.scrollWidth > box.clientWidth) box.tabIndex = 0;
+      else box.removeAttribute("tabindex");
+    });
+  }
+
+  // On paper every box is open; afterwards each is as it was.
+  function openForPrint() {
+    document.querySelectorAll(".bd-article details:not([open])").forEach((box) => {
+      box.open = true;
+      box.dataset.openedForPrint = "";
+    });
+  }
+
+  function closeAfterPrint() {
+    document.querySelectorAll("details[data-opened-for-print]").forEach((box) => {
+      box.open = false;
+      delete box.dataset.openedForPrint;
+    });
+  }
+
+  function start() {
+    mendNames();
+    mendRoles();
+    mendScrolling();
+    const article = document.querySelector(".bd-article");
+    if (article) new ResizeObserver(mendScrolling).observe(article);
+    if (window.MathJax?.startup?.promise) {
+      window.MathJax.startup.promise.then(nameFormulaHeads).then(mendScrolling);
+    }
+    window.addEventListener("load", mendScrolling);
+    window.addEventListener("beforeprint", openForPrint);
+    window.addEventListener("afterprint", closeAfterPrint);
+  }
+
+  start();
+})();
