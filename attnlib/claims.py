@@ -7,9 +7,9 @@ chapter reads the boxes that the chapters stored, and fails when a statement is 
 
 import dataclasses
 import html
+import json
 import operator
 
-MIME = "application/vnd.attnlib.claim+json"
 VERDICTS = ("holds", "holds if", "corrected")
 KINDS = ("experiment", "derivation", "source")
 RELATIONS = {
@@ -111,6 +111,7 @@ class Claim:
         items = "".join(f"<li>{html.escape(line)}</li>" for line in self.evidence)
         return (
             f'<div class="claim" id="claim-{self.number.replace(".", "-")}" '
+            f'data-claim="{html.escape(json.dumps(dataclasses.asdict(self)))}" '
             'style="border-left: 4px solid; padding: 0.4em 1em; margin: 1em 0">'
             f"<p><strong>Statement {self.number} of the note.</strong> "
             f"{html.escape(self.statement)}</p>"
@@ -118,19 +119,6 @@ class Claim:
             f"{html.escape(self.because)}</p>"
             f"<p>Evidence ({self.kind}):</p><ul>{items}</ul></div>"
         )
-
-    def _repr_mimebundle_(self, include=None, exclude=None):
-        return {
-            "text/plain": repr(self),
-            "text/html": self._repr_html_(),
-            MIME: {
-                "number": self.number,
-                "verdict": self.verdict,
-                "because": self.because,
-                "evidence": list(self.evidence),
-                "kind": self.kind,
-            },
-        }
 
 
 def claim(number, verdict, because="", *, kind="experiment", evidence):

@@ -1,9 +1,13 @@
 """A claim is shown when its evidence holds, and raises when it does not."""
 
+import html
+import json
+import re
+
 import numpy as np
 import pytest
 
-from attnlib.claims import MIME, STATEMENTS, EvidenceError, claim
+from attnlib.claims import STATEMENTS, EvidenceError, claim
 
 
 def test_a_claim_that_holds_says_so():
@@ -12,9 +16,21 @@ def test_a_claim_that_holds_says_so():
     )
     assert "Statement 6.1" in repr(box)
     assert "variance / d_k: 1 > 0.5" in repr(box)
-    data = box._repr_mimebundle_()
-    assert data[MIME]["verdict"] == "holds"
-    assert 'id="claim-6-1"' in data["text/html"]
+    assert 'id="claim-6-1"' in box._repr_html_()
+
+
+def test_a_box_carries_its_data():
+    """What a program reads from the stored HTML is what was claimed."""
+    why = 'a "quoted" <reason>'
+    box = claim("6.1", "holds if", why, kind="derivation", evidence={"a": True})
+    stored = re.search(r'data-claim="([^"]*)"', box._repr_html_())[1]
+    assert json.loads(html.unescape(stored)) == {
+        "number": "6.1",
+        "verdict": "holds if",
+        "because": why,
+        "evidence": ["a"],
+        "kind": "derivation",
+    }
 
 
 @pytest.mark.parametrize(
