@@ -1,9 +1,5 @@
 """Settings of the suite, and the fixture that runs a test on every array library."""
 
-import os
-
-os.environ.setdefault("MPLBACKEND", "Agg")  # before anything imports matplotlib
-
 import arrays
 import numpy as np
 import pytest

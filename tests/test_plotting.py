@@ -10,6 +10,7 @@ from arrays import to_numpy
 from attnlib import Cost, Device
 
 plt = pytest.importorskip("matplotlib.pyplot")
+plt.switch_backend("agg")  # no window; set here, since kernels inherit MPLBACKEND
 from attnlib import plotting  # noqa: E402
 
 WEIGHTS = np.array([[0.75, 0.25, 0.0], [0.1, 0.2, 0.7]])
