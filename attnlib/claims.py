@@ -5,11 +5,15 @@ evidence does not hold, so a box in a chapter says what was true when it ran. Th
 chapter reads the boxes that the chapters stored, and fails when a statement is missing.
 """
 
+import collections
 import dataclasses
 import html
 import json
 import operator
+import pathlib
+import re
 
+BOX = re.compile(r'<div class="claim"[^>]*data-claim="([^"]*)"')
 VERDICTS = ("holds", "holds if", "corrected")
 KINDS = ("experiment", "derivation", "source")
 RELATIONS = {
@@ -171,3 +175,37 @@ def rounded(number, digits=2):
     if float(number).is_integer() and abs(number) < 1e15:
         return f"{int(number):,}"
     return f"{float(number):.{digits}g}"
+
+
+def stored_claims(path):
+    """Return the claims whose boxes a notebook stores, in the order of its cells."""
+    found = []
+    for cell in json.loads(pathlib.Path(path).read_text(encoding="utf-8"))["cells"]:
+        for output in cell.get("outputs", []):
+            shown = "".join(output.get("data", {}).get("text/html", []))
+            for box in re.findall(
+                r'<div class="claim"[^>]*data-claim="([^"]*)"', shown
+            ):
+                data = json.loads(html.unescape(box))
+                found.append(Claim(**data | {"evidence": tuple(data["evidence"])}))
+    return found
+
+
+def check_complete(claims):
+    """Raise EvidenceError unless each statement has one claim, with evidence."""
+    counts = collections.Counter(claim.number for claim in claims)
+    missing = [number for number in STATEMENTS if not counts[number]]
+    doubled = [number for number, count in counts.items() if count > 1]
+    unknown = [number for number in counts if number not in STATEMENTS]
+    empty = [claim.number for claim in claims if not claim.evidence]
+    faults = {
+        "missing": missing,
+        "doubled": doubled,
+        "unknown": unknown,
+        "without evidence": empty,
+    }
+    if any(faults.values()):
+        told = (
+            f"{what}: {', '.join(which)}" for what, which in faults.items() if which
+        )
+        raise EvidenceError(f"the note is not fully checked; {'; '.join(told)}")

@@ -1,5 +1,6 @@
 """A claim is shown when its evidence holds, and raises when it does not."""
 
+import dataclasses
 import html
 import json
 import re
@@ -7,7 +8,13 @@ import re
 import numpy as np
 import pytest
 
-from attnlib.claims import STATEMENTS, EvidenceError, claim
+from attnlib.claims import (
+    STATEMENTS,
+    EvidenceError,
+    check_complete,
+    claim,
+    stored_claims,
+)
 
 
 def test_a_claim_that_holds_says_so():
@@ -88,3 +95,39 @@ def test_text_is_escaped():
 def test_every_section_of_the_note_has_statements():
     assert {int(number.partition(".")[0]) for number in STATEMENTS} == {*range(1, 17)}
     assert len(STATEMENTS) == 57
+
+
+def notebook_with(*boxes):
+    """The JSON of a notebook that stores these boxes, one cell each."""
+    cells = [
+        {"outputs": [{"data": {"text/html": box._repr_html_().splitlines(True)}}]}
+        for box in boxes
+    ]
+    return json.dumps({"cells": [{"source": "no outputs"}, *cells]})
+
+
+def test_stored_boxes_are_read_back(tmp_path):
+    boxes = [
+        claim("6.1", "holds if", 'a "b" & <c>', evidence={"x": (1.5, "<", 2)}),
+        claim("10.1", "corrected", "memory", kind="derivation", evidence={"y": True}),
+    ]
+    (tmp_path / "a.ipynb").write_text(notebook_with(*boxes), encoding="utf-8")
+    assert stored_claims(tmp_path / "a.ipynb") == boxes
+
+
+def test_a_full_list_is_complete():
+    check_complete([claim(n, "holds", evidence={"x": True}) for n in STATEMENTS])
+
+
+@pytest.mark.parametrize("fault", ["missing: 6.1", "doubled: 6.1"])
+def test_a_list_with_a_gap_or_a_double_is_not(fault):
+    numbers = [n for n in STATEMENTS if n != "6.1"] + ["6.1"] * 2 * ("dou" in fault)
+    with pytest.raises(EvidenceError, match=fault):
+        check_complete([claim(n, "holds", evidence={"x": True}) for n in numbers])
+
+
+def test_a_claim_without_evidence_is_found():
+    claims = [claim(n, "holds", evidence={"x": True}) for n in STATEMENTS]
+    claims[0] = dataclasses.replace(claims[0], evidence=())
+    with pytest.raises(EvidenceError, match=r"without evidence: 1\.1"):
+        check_complete(claims)

@@ -111,8 +111,18 @@ def finish(root, built):
         "page": f"{pages(root)[0]}.html",
     }
     (built / "index.html").write_text(REDIRECT.format(**values), encoding="utf-8")
+    link_pages(built)
     # GitHub Pages would otherwise leave out the folders whose names start with "_".
     (built / ".nojekyll").touch()
+
+
+def link_pages(built):
+    """Let links that a notebook's output makes to a notebook lead to its page."""
+    for page in built.glob("chapters/*.html"):
+        text = page.read_text(encoding="utf-8")
+        linked = re.sub(r'href="(\w+)\.ipynb#', r'href="\1.html#', text)
+        if linked != text:
+            page.write_text(linked, encoding="utf-8")
 
 
 def build(root, output):
