@@ -119,8 +119,7 @@ class Claim:
             'style="border-left: 4px solid; padding: 0.4em 1em; margin: 1em 0">'
             f"<p><strong>Statement {self.number} of the note.</strong> "
             f"{html.escape(self.statement)}</p>"
-            f"<p><strong>Verdict: {html.escape(self.verdict)}.</strong> "
-            f"{html.escape(self.because)}</p>"
+            f"<p><strong>Verdict:</strong> {html.escape(str(self))}</p>"
             f"<p>Evidence ({self.kind}):</p><ul>{items}</ul></div>"
         )
 

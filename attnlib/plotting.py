@@ -98,7 +98,7 @@ def plot_roofline(device, costs=None, *, ax=None, **kwargs):
     ax.loglog(intensity, roof, **({"color": "0.35", "zorder": 1} | kwargs))
     for label, cost in costs.items():
         rate = cost.flops / attainable_seconds(cost, device)
-        ax.plot(cost.intensity, rate, "o")
+        ax.plot(cost.intensity, rate, "o", color="0.15")
         ax.annotate(label, (cost.intensity, rate), (4, -12), textcoords="offset points")
     ax.set(xlabel="intensity (FLOP/byte)", ylabel="attainable (FLOP/s)")
     ax.set_title(device.name)

@@ -2,8 +2,8 @@
 
 Each process holds a block of the queries, keys and values. In every step it absorbs
 the keys and values that it has, while they travel on to the next process. After as many
-steps as there are processes, every query has met every key, and no process has held
-more than two blocks. Needs torch; imported by name.
+steps as there are processes, every query has met every key, and besides its own block
+no process has held more than two at a time. Needs torch; imported by name.
 
 Source: Liu et al. 2023, https://arxiv.org/abs/2310.01889.
 """

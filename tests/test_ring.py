@@ -58,7 +58,8 @@ data, found = np.load(f"{folder}/{rank}.npz"), {}
 for name, (keywords, dtype) in json.load(open(f"{folder}/cases.json")).items():
     tensors = [torch.tensor(data[f"{name} {what}"]) for what in "qkvg"]
     *inputs, grad = (x.to(getattr(torch, dtype)) for x in tensors)
-    inputs = [x.requires_grad_() for x in inputs]
+    # columns lie together here: what is sent must lie row by row
+    inputs = [x.mT.contiguous().mT.requires_grad_() for x in inputs]
     output = ring_attention(*inputs, **keywords)
     assert output.dtype == inputs[0].dtype
     output.backward(grad)
