@@ -85,11 +85,12 @@ def section_texts(prose):
 def test_runs_without_torch_up_to_where_it_says(path):
     """Without torch: every cell before the one that imports it, and the solutions."""
     nb = notebooks.read(path)
-    first = next(i for i, c in enumerate(nb.cells) if imports_torch(c))
-    before = [c.source for c in nb.cells[:first] if c.cell_type == "markdown"]
-    assert "needs torch" in "\n".join(before[-2:]).lower()
+    first = next((i for i, c in enumerate(nb.cells) if imports_torch(c)), len(nb.cells))
+    if first < len(nb.cells):
+        before = [c.source for c in nb.cells[:first] if c.cell_type == "markdown"]
+        assert "needs torch" in "\n".join(before[-2:]).lower()
     nb.cells = [nbformat.v4.new_code_cell(BLOCK_TORCH), *nb.cells[:first]]
-    assert sum(c.cell_type == "code" for c in nb.cells) >= 10
+    assert sum(c.cell_type == "code" for c in nb.cells) >= 8
     run_with(solutions(path, torch=False), nb, path)
 
 
