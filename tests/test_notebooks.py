@@ -258,6 +258,14 @@ FAULTS = {
     "a directive": (in_prose("An intro", "```{note}\n```\n"), "a directive of MyST"),
     "a label": (in_prose("An intro", "\n(label)=\nAn intro"), "a label of MyST"),
     "colons": (in_prose("An intro", "\n:::\nAn intro"), "a fence of colons"),
+    "a formula in a summary": (
+        in_prose("An intro", "<details><summary>A. $x$</summary></details> intro"),
+        "formula in a <summary>",
+    ),
+    "a table without a head": (
+        in_prose("An intro", "| | b |\n|---|---|\n| 1 | 2 |\n\nAn intro"),
+        "column without a head",
+    ),
     "open details": (in_prose("An intro", "<details>\n"), "opens 1 <details>"),
     "no alt text in prose": (in_prose("An intro", "![](x.png)"), "without alt text"),
     "a missing section": (in_prose("## Remember", ""), "closing sections must be"),

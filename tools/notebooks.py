@@ -248,6 +248,10 @@ def portable(nb, path):
     for name, pattern in MYST.items():
         if found := re.search(pattern, markdown(nb, code=True)):
             yield f"it uses {name} of MyST, raw text elsewhere: {found[0].strip()!r}"
+    if found := re.search(r"<summary>[^<]*\$[^<]*", markdown(nb)):
+        yield f"it has a formula in a <summary>, raw text in the book: {found[0]!r}"
+    if re.search(r"(?m)^\|(?:.*\|)?\s*\|.*\n\|[-:| ]+\|$", markdown(nb)):
+        yield "a table has a column without a head"
     opened, closed = (markdown(nb).count(tag) for tag in ("<details>", "</details>"))
     if opened != closed:
         yield f"it opens {opened} <details> and closes {closed}"
