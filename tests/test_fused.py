@@ -3,6 +3,8 @@
 That `fused_attention` equals the loops is in test_agreement.py.
 """
 
+import threading
+import time
 import tracemalloc
 
 import numpy as np
@@ -10,7 +12,13 @@ import oracles
 import pytest
 from arrays import assert_close
 
-from attnlib import causal_mask, fused_attention, tiled_attention
+from attnlib import (
+    causal_mask,
+    fused,
+    fused_attention,
+    reference_attention,
+    tiled_attention,
+)
 
 torch = pytest.importorskip("torch")
 from torch.utils._python_dispatch import TorchDispatchMode  # noqa: E402
@@ -142,3 +150,30 @@ def test_numpy_causal_offset_over_many_blocks(offset, rng):
     for i in [0, 255, 256, 299, 300, 511, 599]:
         row = oracles.attention(q[i : i + 1], k, v, mask[i : i + 1])
         assert_close(output[i : i + 1], row)
+
+
+@pytest.mark.parametrize("threads", ["1", "2"])
+@pytest.mark.parametrize("controlled", [True, False])
+def test_numpy_on_several_threads(threads, controlled, monkeypatch, rng):
+    """Blocks shared among threads give the same rows, and no thread stays."""
+    pytest.importorskip("threadpoolctl")
+    used = []
+    attend_rows = fused.attend_rows
+
+    def spy(*args):
+        used.append(threading.get_ident())
+        time.sleep(0.01)  # so that one thread cannot take every block
+        return attend_rows(*args)
+
+    monkeypatch.setattr(fused, "attend_rows", spy)
+    monkeypatch.setenv("OMP_NUM_THREADS", threads)
+    if not controlled:
+        monkeypatch.setattr(fused, "blas_controller", lambda: None)
+    query, key, value = rng.normal(size=(3, 2, 700, 8))
+    ours = fused.fused_attention(query, key, value, is_causal=True)
+    expected = reference_attention(query, key, value, is_causal=True)
+    np.testing.assert_allclose(ours, expected, rtol=0, atol=1e-13)  # float64 sums
+    assert len(used) == 6  # 2 heads, 3 blocks of queries each
+    assert len(set(used)) == (2 if threads == "2" and controlled else 1)
+    names = [thread.name for thread in threading.enumerate()]
+    assert not any("ThreadPoolExecutor" in name for name in names)
