@@ -312,3 +312,24 @@ def test_executing_twice_gives_the_same_bytes(tmp_path):
 def test_an_unknown_notebook_is_named(tmp_path):
     with pytest.raises(SystemExit, match=r"no such notebook: .*none\.ipynb"):
         notebooks.main(["check", str(pathlib.Path(tmp_path) / "none.ipynb")])
+
+
+@pytest.mark.parametrize(
+    "term",
+    [
+        "recurrent neural network",
+        "long short-term memory",
+        "transformer",
+        "multilayer perceptron",
+        "cross-entropy",
+        "softmax function",
+        "bias–variance tradeoff",
+        "natural language processing",
+    ],
+)
+def test_the_glossary_has_every_link_of_the_note(term):
+    """An entry of its own, which links to a chapter."""
+    text = (ROOT / "chapters/glossary.md").read_text(encoding="utf-8")
+    entry = re.search(rf"(?m)^{term}\b.*\n((?:  .*\n)+)", text)
+    assert entry
+    assert re.search(r"\]\(\d\d_\w+\.ipynb\)", entry[1])
