@@ -76,6 +76,7 @@
     if (window.MathJax?.startup?.promise) {
       window.MathJax.startup.promise.then(nameFormulaHeads).then(mendScrolling);
     }
+    window.addEventListener("load", mendNames); // again: the theme may write them later
     window.addEventListener("load", mendScrolling);
     window.addEventListener("beforeprint", openForPrint);
     window.addEventListener("afterprint", closeAfterPrint);
