@@ -3,7 +3,7 @@
 import dataclasses
 import typing
 
-from attnlib._array import array_namespace, nbytes
+from attnlib._array import array_namespace, creation, is_numpy_array, is_torch, nbytes
 from attnlib._checks import check_data
 
 
@@ -13,10 +13,18 @@ class KVCache:
 
     A value: `append` returns a new cache and leaves this one as it is. The next query
     stands at offset `length`: `causal_mask(1, cache.length + 1, offset=cache.length)`.
+
+    In NumPy and in torch without gradients, key and value are views of a longer store:
+    the first `append` writes behind the rows that this cache shows. A second future of
+    the same past gets a store of its own.
     """
 
     key: typing.Any
     value: typing.Any
+    # The right to write behind the last row, [(keys, values)], or [] once it is used
+    _store: list = dataclasses.field(
+        init=False, repr=False, compare=False, default_factory=list
+    )
 
     def __post_init__(self):
         check_data(key=self.key, value=self.value)
@@ -26,18 +34,39 @@ class KVCache:
                 f"{tuple(self.key.shape)} and value {tuple(self.value.shape)}"
             )
 
+    def __reduce__(self):
+        """Copy and pickle key and value, not the right to the store behind them."""
+        return KVCache, (self.key, self.value)
+
     def append(self, key, value):
         """Return the cache with key (..., n, E) and value (..., n, Ev) at its end."""
-        grown = []
-        for name, old, new in (("key", self.key, key), ("value", self.value, value)):
-            check_data(**{f"cached {name}": old, name: new})
-            if old.shape[:-2] != new.shape[:-2] or old.shape[-1] != new.shape[-1]:
+        new = KVCache(key, value)
+        for name, old, more in (("key", self.key, key), ("value", self.value, value)):
+            check_data(**{f"cached {name}": old, name: more})
+            if old.shape[:-2] != more.shape[:-2] or old.shape[-1] != more.shape[-1]:
                 raise ValueError(
                     f"{name} to append must have the cache's shape in all but axis -2, "
-                    f"{tuple(old.shape)}, got {tuple(new.shape)}"
+                    f"{tuple(old.shape)}, got {tuple(more.shape)}"
                 )
-            grown.append(array_namespace(old).concat((old, new), axis=-2))
-        return KVCache(*grown)
+        if all(may_share(x) for x in (self.key, self.value, key, value)):
+            return self._write_behind(new)
+        xp = array_namespace(key)
+        pairs = ((self.key, key), (self.value, value))
+        return KVCache(*(xp.concat(pair, axis=-2) for pair in pairs))
+
+    def _write_behind(self, new):
+        length = self.length + new.length
+        try:
+            store = self._store.pop()  # in one step: no two futures can both get it
+        except IndexError:
+            store = None
+        if store is None or store[0].shape[-2] < length:
+            store = longer(self.key, 2 * length), longer(self.value, 2 * length)
+        for room, rows in zip(store, (new.key, new.value), strict=True):
+            room[..., self.length : length, :] = rows
+        grown = KVCache(*(visible(room, length) for room in store))
+        grown._store.append(store)
+        return grown
 
     @property
     def length(self):
@@ -46,5 +75,29 @@ class KVCache:
 
     @property
     def nbytes(self):
-        """Bytes of key and value together."""
+        """Bytes of key and value together; the store may be twice as large."""
         return nbytes(self.key) + nbytes(self.value)
+
+
+def may_share(x):
+    """Say whether rows may be written behind x: in NumPy, in torch without autograd."""
+    if not is_torch(x):
+        return is_numpy_array(x)
+    import torch
+
+    writable = torch.is_inference_mode_enabled() or not x.is_inference()
+    return writable and not x.requires_grad
+
+
+def longer(x, length):
+    """Return a store for `length` rows that begins with those of x."""
+    xp, where = creation(x)
+    store = xp.empty((*x.shape[:-2], length, x.shape[-1]), dtype=x.dtype, **where)
+    store[..., : x.shape[-2], :] = x
+    return store
+
+
+def visible(store, length):
+    """Return the first rows of a store; torch does not see what is written behind."""
+    rows = store[..., :length, :]
+    return rows.data if is_torch(rows) else rows

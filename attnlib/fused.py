@@ -1,25 +1,17 @@
-"""Fast paths: torch's own fused kernels, and a blocked, multi-threaded NumPy kernel.
+"""Fast paths: torch's own fused kernels, and the NumPy kernel of attnlib.numpy_kernel.
 
 Neither stores the L x S weights. The results are those of `reference_attention` up to
 the rounding of another order of summation.
 """
 
-import concurrent.futures
-import contextlib
-import functools
-import itertools
 import math
-import os
-
-import numpy as np
 
 from attnlib._array import broadcast_shapes, is_numpy_array, is_torch
 from attnlib._checks import check_features, check_mask_kind
 from attnlib.attention import default_scale
-from attnlib.masks import check_causal, key_block
+from attnlib.masks import check_causal
+from attnlib.numpy_kernel import numpy_attention
 from attnlib.tiled import empty_state, tiled_attention
-
-QUERY_BLOCK, KEY_BLOCK = 256, 512
 
 
 def fused_attention(
@@ -36,14 +28,14 @@ def fused_attention(
     check_causal(attn_mask, is_causal, query.shape[-2], key.shape[-2])
     if attn_mask is not None:
         check_mask_kind(attn_mask, query)
-    scale = default_scale(query) if scale is None else scale
-    how = {"is_causal": is_causal, "scale": scale}
     if is_torch(query):
         if softcap is None:
-            return torch_attention(query, key, value, attn_mask, **how)
-        return tiled_attention(query, key, value, attn_mask, softcap=softcap, **how)
+            return torch_attention(query, key, value, attn_mask, is_causal, scale)
+        how = {"is_causal": is_causal, "scale": scale, "softcap": softcap}
+        return tiled_attention(query, key, value, attn_mask, **how)
     if is_numpy_array(query):
-        return numpy_attention(query, key, value, attn_mask, softcap=softcap, **how)
+        scale = default_scale(query) if scale is None else scale
+        return numpy_attention(query, key, value, attn_mask, is_causal, scale, softcap)
     raise TypeError(
         "implementation 'fused' exists for NumPy and torch, got "
         f"{type(query).__module__}.{type(query).__name__}; choose 'reference' or "
@@ -54,12 +46,24 @@ def fused_attention(
 # torch: its kernels take (N, H, L, E) and key-value heads that query heads share.
 
 
-def torch_attention(query, key, value, attn_mask, *, is_causal, scale):
+def torch_attention(query, key, value, attn_mask, is_causal, scale):
     """Fold the leading axes into torch's (N, H), call its kernel, unfold them."""
     import torch
 
-    lead = broadcast_shapes(query.shape[:-2], key.shape[:-2], value.shape[:-2])
-    L, S, Ev = query.shape[-2], key.shape[-2], value.shape[-1]
+    kernel = torch.nn.functional.scaled_dot_product_attention
+    shape, key_shape = query.shape, key.shape
+    if (
+        attn_mask is None
+        and len(shape) == 4
+        and key_shape == value.shape
+        and (shape == key_shape or shape[:2] == key_shape[:2])
+        and 0 not in shape
+        and 0 not in key_shape
+    ):
+        return kernel(query, key, value, is_causal=is_causal, scale=scale)
+    lead = broadcast_shapes(shape[:-2], key_shape[:-2], value.shape[:-2])
+    L, S, Ev = shape[-2], key_shape[-2], value.shape[-1]
+    scale = default_scale(query) if scale is None else scale  # before any padding
     if 0 in (*lead, L, S, Ev):
         return empty_state(query, key, value).output.to(query.dtype)
     split = len(lead) - shared_axes(key, value, len(lead))
@@ -73,7 +77,7 @@ def torch_attention(query, key, value, attn_mask, *, is_causal, scale):
     if attn_mask is not None:
         attn_mask = fold(additive(attn_mask, query), lead).expand(-1, -1, L, S)
     width = max(query.shape[-1], Ev)  # the kernels want one width: E = Ev
-    output = torch.nn.functional.scaled_dot_product_attention(
+    output = kernel(
         pad(fold(query, lead), width),
         pad(fold(key, key_lead), width),
         pad(fold(value, key_lead), width),
@@ -112,104 +116,3 @@ def pad(x, width):
 
     missing = width - x.shape[-1]
     return torch.nn.functional.pad(x, (0, missing)) if missing else x
-
-
-# NumPy: one task is one block of queries of one head; it meets the keys tile by tile.
-
-
-def numpy_attention(query, key, value, attn_mask, *, is_causal, scale, softcap):
-    """Share the blocks of queries among threads; each writes its rows of the output."""
-    lead = broadcast_shapes(query.shape[:-2], key.shape[:-2], value.shape[:-2])
-    L, S = query.shape[-2], key.shape[-2]
-    output = np.empty((*lead, L, value.shape[-1]), dtype=query.dtype)
-    query, key, value = (
-        np.broadcast_to(x, (*lead, *x.shape[-2:])) for x in (query, key, value)
-    )
-    if attn_mask is not None:
-        attn_mask = np.broadcast_to(attn_mask, (*lead, L, S))
-
-    def attend(task):
-        head, start = task
-        rows = slice(start, min(start + QUERY_BLOCK, L))
-        mask = None if attn_mask is None else attn_mask[head][rows]
-        diagonal = start if is_causal else None
-        output[head][rows] = attend_rows(
-            query[head][rows], key[head], value[head], mask, diagonal, scale, softcap
-        )
-
-    tasks = list(itertools.product(np.ndindex(*lead), range(0, L, QUERY_BLOCK)))
-    run_all(attend, tasks, threads=thread_count() if L * S >= QUERY_BLOCK**2 else 1)
-    return output
-
-
-def attend_rows(query, key, value, mask, diagonal, scale, softcap):
-    """Attention of a few queries (rows, E) to all keys, one tile at a time.
-
-    Row 0 is query number `diagonal` of a causal call; None where it is not causal.
-    """
-    wide = np.promote_types(query.dtype, np.float32)
-    query = query.astype(wide, copy=False) * scale
-    rows, S = len(query), len(key)
-    maximum = np.full((rows, 1), -np.inf, dtype=wide)
-    total = np.zeros((rows, 1), dtype=wide)
-    output = np.zeros((rows, value.shape[-1]), dtype=wide)
-    for start in range(0, S if diagonal is None else diagonal + rows, KEY_BLOCK):
-        tile = slice(start, min(start + KEY_BLOCK, S))
-        scores = query @ key[tile].astype(wide, copy=False).T  # (rows, tile)
-        if softcap is not None:
-            scores = softcap * np.tanh(scores / softcap)
-        mask_tile(scores, key_block(mask, tile.start, tile.stop), diagonal, start)
-        larger = np.maximum(maximum, scores.max(axis=-1, keepdims=True))
-        finite = np.where(larger == -np.inf, 0, larger)
-        np.exp(np.subtract(scores, finite, out=scores), out=scores)
-        shrink = np.exp(maximum - finite)
-        total = shrink * total + scores.sum(axis=-1, keepdims=True)
-        output *= shrink
-        output += scores @ value[tile].astype(wide, copy=False)
-        maximum = larger
-    return output / np.where(total == 0, 1, total)
-
-
-def mask_tile(scores, mask, diagonal, start):
-    """Apply the mask, and the causal diagonal, to a tile whose first key is `start`."""
-    if mask is not None and mask.dtype == bool:
-        scores[~mask] = -np.inf
-    elif mask is not None:
-        scores += mask
-    rows, columns = scores.shape
-    if diagonal is not None and start + columns - 1 > diagonal:
-        ahead = start + np.arange(columns) > diagonal + np.arange(rows)[:, None]
-        scores[ahead] = -np.inf
-
-
-def run_all(function, tasks, threads):
-    """Call the function on every task, on several threads where that can help."""
-    controller = blas_controller()
-    if threads == 1 or len(tasks) < 2 or controller is None:
-        for task in tasks:
-            function(task)
-        return
-    with (
-        controller.limit(limits=1, user_api="blas"),
-        concurrent.futures.ThreadPoolExecutor(min(threads, len(tasks))) as pool,
-    ):
-        for _ in pool.map(function, tasks):
-            pass
-
-
-def thread_count():
-    """OMP_NUM_THREADS, or the cores that this process may use."""
-    asked = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
-    if asked.isdigit() and int(asked):
-        return int(asked)
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
-
-
-@functools.cache
-def blas_controller():
-    """Return what can hold BLAS to one thread, or None without threadpoolctl."""
-    with contextlib.suppress(ImportError):
-        from threadpoolctl import ThreadpoolController
-
-        return ThreadpoolController()

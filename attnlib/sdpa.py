@@ -9,7 +9,7 @@ from attnlib._array import (
     is_numpy_array,
     is_torch,
 )
-from attnlib._checks import check_data, check_features, check_mask_kind
+from attnlib._checks import check_data, check_mask_kind, check_widths
 from attnlib.attention import reference_attention
 from attnlib.fused import fused_attention
 from attnlib.masks import check_causal
@@ -108,7 +108,7 @@ def check_shapes(query, key, value, enable_gqa):
         f"query {tuple(query.shape)}, key {tuple(key.shape)}, "
         f"value {tuple(value.shape)}"
     )
-    check_features(query, key)
+    check_widths(query, key)
     if key.shape[-2] != value.shape[-2]:
         raise ValueError(
             "key and value must have the same length S on axis -2, got "

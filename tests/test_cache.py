@@ -1,5 +1,9 @@
 """KVCache: a value that grows by returning another one."""
 
+import copy
+import pickle
+
+import arrays
 import numpy as np
 import pytest
 from arrays import assert_close, assert_same_kind, each_implementation
@@ -106,6 +110,86 @@ def test_gradients_reach_the_past(astensor, rng):
     ours, key.grad = key.grad, None
     attnlib.reference_attention(query, key, value).sum().backward()
     assert_close(ours, key.grad)
+
+
+def test_two_futures_of_one_past(asarray, rng):
+    """Each future keeps its own tokens, and the past keeps its own, at every step."""
+    (key, value), new = pair(asarray, rng, 3), [pair(asarray, rng, 1) for _ in range(5)]
+    past = KVCache(key, value).append(*new[0])
+    left, right = past.append(*new[1]), past.append(*new[2])
+    longer = left.append(*new[3])
+    other = left.append(*new[4])
+    futures = {(0,): past, (0, 1): left, (0, 2): right, (0, 1, 3): longer}
+    futures[0, 1, 4] = other
+    for path, cache in futures.items():
+        xp = asarray.xp
+        assert_close(cache.key, xp.concat([key, *(new[i][0] for i in path)], axis=-2))
+        assert_close(
+            cache.value, xp.concat([value, *(new[i][1] for i in path)], axis=-2)
+        )
+
+
+@pytest.mark.parametrize("library", ["numpy", "torch"])
+def test_appending_copies_the_past_seldom(library, rng):
+    """64 tokens, one by one: a few stores, each twice the length, hold them all."""
+    if library == "torch":
+        pytest.importorskip("torch")
+    asarray = arrays.maker(library)
+    cache, places = KVCache(*pair(asarray, rng, 0)), set()
+    for _ in range(64):
+        cache = cache.append(*pair(asarray, rng, 1))
+        pointer = cache.key.data_ptr if library == "torch" else None
+        places.add(pointer() if pointer else cache.key.ctypes.data)
+    assert len(places) <= 7  # 2, 6, 14, 30, 62, 126 rows
+
+
+def test_a_copy_has_a_store_of_its_own(asarray, rng):
+    """copy, deepcopy and pickle give caches whose futures do not meet."""
+    cache = KVCache(*pair(asarray, rng, 1)).append(*pair(asarray, rng, 1))
+    copies = [copy.copy(cache), copy.deepcopy(cache)]
+    if asarray.library != "array_api_strict":
+        copies.append(pickle.loads(pickle.dumps(cache)))
+    new = [pair(asarray, rng, 1) for _ in copies]
+    futures = [c.append(*n) for c, n in zip(copies, new, strict=True)]
+    for future, (key, _) in zip(futures, new, strict=True):
+        assert_close(future.key[..., :2, :], cache.key)
+        assert_close(future.key[..., 2:, :], key)
+
+
+def test_a_copy_appends_to_what_it_shows(asarray, rng):
+    """A deep copy whose key is changed in place grows from the changed key."""
+    cache = KVCache(*pair(asarray, rng, 1)).append(*pair(asarray, rng, 1))
+    changed = copy.deepcopy(cache)
+    changed.key[...] = 0
+    future = changed.append(*pair(asarray, rng, 1))
+    assert_close(future.key[..., :2, :], np.zeros((B, H, 2, E)))
+
+
+def test_gradients_of_queries_while_the_cache_grows(astensor, rng):
+    """What autograd keeps of an old cache is not changed by the tokens behind it."""
+    query = astensor(rng.normal(size=(B, H, 1, E))).requires_grad_()
+    cache = KVCache(*pair(astensor, rng, 3))
+    losses, alone = 0.0, 0.0
+    for _ in range(4):
+        cache = cache.append(*pair(astensor, rng, 1))
+        losses = losses + sdpa(query, cache.key, cache.value).sum()
+        key, value = cache.key.clone(), cache.value.clone()
+        alone = alone + attnlib.reference_attention(query, key, value).sum()
+    losses.backward()  # an error here: a tensor was changed in place
+    ours, query.grad = query.grad, None
+    alone.backward()
+    assert_close(ours, query.grad)
+
+
+def test_inference_mode(rng):
+    """A cache from torch's inference mode grows there, and outside."""
+    torch = pytest.importorskip("torch")
+    key = torch.ones(1, 2)
+    with torch.inference_mode():
+        cache = KVCache(key * 1, key * 2).append(key * 3, key * 4)
+    cache = cache.append(key * 5, key * 6)
+    assert cache.key[:, 0].tolist() == [1, 3, 5]
+    assert cache.value[:, 0].tolist() == [2, 4, 6]
 
 
 BAD = {

@@ -3,6 +3,10 @@
 That `fused_attention` equals the loops is in test_agreement.py.
 """
 
+import concurrent.futures
+import os
+import subprocess
+import sys
 import threading
 import time
 import tracemalloc
@@ -14,9 +18,11 @@ from arrays import assert_close
 
 from attnlib import (
     causal_mask,
-    fused,
     fused_attention,
+    numpy_kernel,
     reference_attention,
+    scaled_dot_product_attention,
+    sliding_window_mask,
     tiled_attention,
 )
 
@@ -158,22 +164,232 @@ def test_numpy_on_several_threads(threads, controlled, monkeypatch, rng):
     """Blocks shared among threads give the same rows, and no thread stays."""
     pytest.importorskip("threadpoolctl")
     used = []
-    attend_rows = fused.attend_rows
+    attend_block = numpy_kernel.attend_block
 
     def spy(*args):
         used.append(threading.get_ident())
         time.sleep(0.01)  # so that one thread cannot take every block
-        return attend_rows(*args)
+        return attend_block(*args)
 
-    monkeypatch.setattr(fused, "attend_rows", spy)
+    monkeypatch.setattr(numpy_kernel, "attend_block", spy)
     monkeypatch.setenv("OMP_NUM_THREADS", threads)
     if not controlled:
-        monkeypatch.setattr(fused, "blas_controller", lambda: None)
-    query, key, value = rng.normal(size=(3, 2, 700, 8))
-    ours = fused.fused_attention(query, key, value, is_causal=True)
+        monkeypatch.setattr(numpy_kernel, "blas_controller", lambda: None)
+    before = threading.active_count()
+    query, key, value = rng.normal(size=(3, 2, 800, 8))
+    ours = fused_attention(query, key, value, is_causal=True)
     expected = reference_attention(query, key, value, is_causal=True)
     np.testing.assert_allclose(ours, expected, rtol=0, atol=1e-13)  # float64 sums
-    assert len(used) == 6  # 2 heads, 3 blocks of queries each
+    # 2 heads, and 2 blocks of queries each: for one thread 512 at most, for two 400
+    assert len(used) == 4
     assert len(set(used)) == (2 if threads == "2" and controlled else 1)
-    names = [thread.name for thread in threading.enumerate()]
-    assert not any("ThreadPoolExecutor" in name for name in names)
+    assert threading.active_count() == before
+
+
+def test_what_a_thread_raises_is_raised(monkeypatch, rng):
+    """An error in a worker reaches the caller, and BLAS gets its threads back."""
+    controller = pytest.importorskip("threadpoolctl").ThreadpoolController()
+    caller, attend_block = threading.get_ident(), numpy_kernel.attend_block
+
+    def fail(*args):
+        time.sleep(0.01)
+        if threading.get_ident() != caller:
+            raise MemoryError("in a worker")
+        return attend_block(*args)
+
+    monkeypatch.setattr(numpy_kernel, "attend_block", fail)
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    x = rng.normal(size=(2, 800, 8))
+    with controller.limit(limits=2, user_api="blas"):
+        with pytest.raises(MemoryError, match="in a worker"):
+            fused_attention(x, x, x)
+        assert set(blas_threads(controller)) == {2}
+
+
+def blas_threads(controller):
+    """Return the number of threads that each BLAS library would use."""
+    return [x["num_threads"] for x in controller.info() if x["user_api"] == "blas"]
+
+
+def test_eight_callers_at_once(monkeypatch, rng):
+    """The numbers are those of one caller; the last one out gives BLAS its threads."""
+    controller = pytest.importorskip("threadpoolctl").ThreadpoolController()
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    x = rng.normal(size=(2, 800, 8))
+    alone = fused_attention(x, x, x)
+    with (
+        controller.limit(limits=2, user_api="blas"),
+        concurrent.futures.ThreadPoolExecutor(8) as pool,
+    ):
+        for output in pool.map(lambda _: fused_attention(x, x, x), range(24)):
+            assert_close(output, alone)
+        assert set(blas_threads(controller)) == {2}
+
+
+def test_blas_is_held_until_the_last_one_leaves():
+    """Calls that overlap, in any order: one BLAS thread inside, two again outside."""
+    controller = pytest.importorskip("threadpoolctl").ThreadpoolController()
+    hold = numpy_kernel.OneBlasThread()
+    with controller.limit(limits=2, user_api="blas"):
+        hold.__enter__()
+        hold.__enter__()
+        hold.__exit__()
+        assert set(blas_threads(controller)) == {1}
+        hold.__exit__()
+        assert set(blas_threads(controller)) == {2}
+
+
+FORK = """
+import os, sys, threading, warnings
+import numpy as np
+from attnlib import fused_attention, numpy_kernel
+x = np.random.default_rng(0).normal(size=(2, 800, 8))
+alone = fused_attention(x, x, x)
+numpy_kernel.one_blas_thread.__enter__()  # as if another thread were inside at the fork
+warnings.simplefilter("ignore", DeprecationWarning)  # threads of BLAS itself
+child = os.fork()
+same = np.allclose(fused_attention(x, x, x), alone, rtol=0, atol=1e-13)
+if child == 0:
+    os._exit(0 if same and numpy_kernel.one_blas_thread.inside == 0 else 1)
+print(same, os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+numpy_kernel.one_blas_thread.__exit__()
+"""
+HIDDEN = "import sys; sys.modules['threadpoolctl'] = None" + FORK.replace(
+    "numpy_kernel.one_blas_thread.__", "# "
+)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+@pytest.mark.parametrize("threads", ["1", "2"])
+@pytest.mark.parametrize("code", [FORK, HIDDEN], ids=["with", "without threadpoolctl"])
+def test_after_a_fork(code, threads):
+    """Parent and child compute the same, and both end; nothing else is printed."""
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "OMP_NUM_THREADS": threads},
+        capture_output=True,
+        text=True,
+        timeout=120,  # a dead-lock, not a slow machine
+    )
+    assert (result.stdout, result.stderr) == ("True 0\n", "")
+
+
+@pytest.mark.parametrize("kind", ["no mask", "is_causal", "float16", "float mask"])
+def test_memory_is_linear(kind, rng, monkeypatch):
+    """Four times the length: at most four times the extra memory, and 16 MB."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    peaks = []
+    for n in (2048, 8192):
+        dtype = "float16" if kind == "float16" else "float32"
+        x = rng.normal(size=(n, 16)).astype(dtype)
+        mask = np.zeros(n, dtype) if kind == "float mask" else None
+        tracemalloc.start()
+        fused_attention(x, x, x, mask, is_causal=kind == "is_causal")
+        peaks.append(tracemalloc.get_traced_memory()[1] - x.nbytes)  # the output
+        tracemalloc.stop()
+    assert peaks[1] <= 4 * peaks[0]
+    assert peaks[1] <= 2 * 16 * 2**20
+
+
+@pytest.mark.parametrize("scale", [1.0, 8.0, 1e3, 1e30])
+def test_the_maximum_is_left_out_only_where_it_may(scale, monkeypatch, rng):
+    """The bound |q| |k| decides; the result is right on both sides of it."""
+    calls = []
+    running = numpy_kernel.attend_running
+    monkeypatch.setattr(
+        numpy_kernel, "attend_running", lambda *a: (calls.append(1), running(*a))
+    )
+    query, key, value = rng.normal(size=(3, 600, 4))
+    key[-1] = 0
+    bound = (
+        scale * np.linalg.norm(query, axis=1).max() * np.linalg.norm(key, axis=1).max()
+    )
+    assert_close(
+        fused_attention(query, key, value, scale=scale),
+        reference_attention(query, key, value, scale=scale),
+        tolerance=1e-12,  # scores of 1e3 are rounded by 1e-13
+    )
+    assert bool(calls) == (bound > numpy_kernel.LIMIT)
+
+
+@pytest.mark.parametrize("place", ["value", "key", "query"])
+@pytest.mark.parametrize("number", [np.inf, np.nan, 3e38])
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # NumPy's, of inf - inf
+def test_what_is_not_finite(place, number, rng):
+    """NaN, infinities, and numbers near the largest float: as the reference has it."""
+    arrays = {name: rng.normal(size=(9, 4)) for name in ("query", "key", "value")}
+    arrays = {name: x.astype("float32") for name, x in arrays.items()}
+    arrays[place][3] = number
+    expected = reference_attention(**arrays)
+    size = np.abs(expected[np.isfinite(expected)]).max(initial=1)
+    np.testing.assert_allclose(
+        fused_attention(**arrays), expected, rtol=0, atol=2e-6 * size
+    )
+
+
+@pytest.mark.parametrize("window", [(0, 0), (300, 0), (100, 100)])
+def test_hidden_tiles_are_not_computed(window, monkeypatch, rng):
+    """A window costs the tiles that it touches, and no more."""
+    products = []
+    matmul = np.matmul
+    monkeypatch.setattr(
+        numpy_kernel.np,
+        "matmul",
+        lambda *a, **k: (products.append(1), matmul(*a, **k))[1],
+    )
+    n = 4096
+    x = rng.normal(size=(n, 4))
+    mask = sliding_window_mask(n, left=window[0], right=window[1])
+    output = fused_attention(x, x, x, mask)
+    blocks, tiles = n // numpy_kernel.ROWS, n // numpy_kernel.KEYS
+    assert len(products) <= 2 * 3 * blocks < 2 * blocks * tiles
+    for i in (0, 511, 512, 2048, 4095):
+        near = slice(max(0, i - window[0]), i + window[1] + 1)
+        row = oracles.attention(x[i : i + 1], x[near], x[near])
+        assert_close(output[i : i + 1], row)
+
+
+@pytest.mark.parametrize("lead", [(), (3,), (2, 3), (2, 1, 3)])
+def test_torch_with_wider_values(astensor, lead, rng):
+    """Ev > E: the default scale is that of the queries, not of what pads them."""
+    q, k, v = (rng.normal(size=(*lead, n, e)) for n, e in [(4, 3), (5, 3), (5, 8)])
+    output = fused_attention(*map(astensor, (q, k, v)))
+    assert_close(output, oracles.attention(q, k, v))
+
+
+def test_torch_gets_the_arguments_as_they_are(astensor, monkeypatch, rng):
+    """Four axes go straight to torch: the same tensors, causal as a flag, no mask."""
+    x = astensor(rng.normal(size=(2, 3, 8, 4)))
+    given = []
+    kernel = torch.nn.functional.scaled_dot_product_attention
+
+    def spy(*args, **options):
+        given.append((args, options))
+        return kernel(*args, **options)
+
+    monkeypatch.setattr(torch.nn.functional, "scaled_dot_product_attention", spy)
+    fused_attention(x, x, x, is_causal=True)
+    args, options = given[0]
+    assert all(arg is x for arg in args)
+    assert options == {"is_causal": True, "scale": None}
+
+
+def test_torch_shares_grouped_heads(astensor, monkeypatch, rng):
+    """Key and value reach torch with their own heads and their own memory."""
+    q = astensor(rng.normal(size=(2, 6, 8, 4)))
+    k = astensor(rng.normal(size=(2, 2, 8, 4)))
+    given = []
+    kernel = torch.nn.functional.scaled_dot_product_attention
+
+    def spy(*args, **options):
+        given.append((args, options))
+        return kernel(*args, **options)
+
+    monkeypatch.setattr(torch.nn.functional, "scaled_dot_product_attention", spy)
+    scaled_dot_product_attention(q, k, k, enable_gqa=True, is_causal=True)
+    args, options = given[0]
+    assert [arg.data_ptr() for arg in args[:3]] == [x.data_ptr() for x in (q, k, k)]
+    assert args[1].shape == k.shape
+    assert options["enable_gqa"]
+    assert options["is_causal"]
+    assert args[3] is None
