@@ -1,0 +1,233 @@
+"""Judge an answer: right, or a known mistake, or what differs and where."""
+
+import contextlib
+import inspect
+import sys
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+
+from attnlib.exercises._compare import difference
+from attnlib.exercises._core import Verdict
+from attnlib.exercises._plain import Unusable, copied, identical, plain, to_tensors
+
+NOT_YET = "Not answered yet"
+
+
+class Stopped(Unusable):
+    """No further call is worth it (time is up, the process died): the text says why."""
+
+
+class Raised(Exception):
+    """An exception of an answer that runs elsewhere: Raised("ValueError", its text)."""
+
+    def __init__(self, kind, text):
+        """Keep the name of the exception's class, and its text."""
+        super().__init__(kind, text)
+        self.kind, self.text = kind, text
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one call did: its result, or what it raised, and what it changed."""
+
+    result: object = None
+    raised: str | None = None  # the name of the exception's class
+    text: str = ""
+    unusable: str | None = None
+    stopped: bool = False
+    changed: tuple[int | str, ...] = ()  # places or keywords of arguments
+
+
+def judge(exercise, answer, seed):
+    """Judge a function (or a stand-in for it) or a value; return a Verdict.
+
+    Everything that follows from `seed`, an integer >= 0, is the same each time. The
+    answer gets copies of the arguments, and may do what it wants with them. A stand-in
+    for a function that runs in another process writes changes of arguments back into
+    the arrays it was given, raises `Raised`, `Unusable` or `Stopped`, and has
+    `remote = True`: then KeyboardInterrupt and SystemExit are ours, and pass through.
+    """
+    if exercise.kind == "written":
+        raise ValueError(f"{exercise.name} is a written question: a teacher reads it")
+    cases = exercise.draw(seed)
+    tried = tuple(case.what for case in cases)
+    if found := unfit(exercise, answer):
+        return Verdict(False, found, None, ())
+    outcomes = observe_all(exercise, answer, cases)
+    wants = [observe(exercise.reference, case).result for case in cases]
+    problems = [
+        problem(exercise, outcome, want)
+        for outcome, want in zip(outcomes, wants, strict=False)  # some may be missing
+    ]
+    if not any(problems):
+        return Verdict(True, "right", None, tried)
+    if all(is_empty(outcome) for outcome in outcomes):
+        hint = "." if outcomes[0].raised else ", or without a return: it returned None."
+        return Verdict(False, f"{NOT_YET}{hint}", None, tried)
+    if mistake := reproduced(exercise, cases, outcomes):
+        return Verdict(False, mistake.sentence, mistake, tried)
+    return Verdict(False, generic(exercise, cases, problems), None, tried)
+
+
+def unfit(exercise, answer):
+    """Say why the answer cannot be judged at all, or return None."""
+    name = exercise.name
+    if answer is None or answer is ... or answer is NotImplemented:
+        return f"{NOT_YET}."
+    if exercise.kind == "function" and not callable(answer):
+        return f'Pass the function itself: check("{name}", {name}).'
+    if exercise.kind == "value" and callable(answer):
+        return f'Pass the value, not a function: check("{name}", {name}).'
+    return None
+
+
+def observe_all(exercise, answer, cases):
+    """Call the answer on every case, up to the one that stops it."""
+    if exercise.kind == "value":
+        value = answer
+
+        def answer():
+            return value
+
+    call = with_tensors if exercise.torch and only_tensors(answer, cases[0]) else direct
+    outcomes = []
+    for case in cases:
+        outcomes.append(observe(answer, case, call))
+        if outcomes[-1].stopped:
+            break
+    return outcomes
+
+
+def direct(function, args, kwargs):
+    """Call a function with arrays."""
+    return function(*args, **kwargs)
+
+
+def with_tensors(function, args, kwargs):
+    """Call a function with tensors that share the arrays' memory."""
+    return function(*to_tensors(args), **to_tensors(kwargs))
+
+
+def only_tensors(answer, case):
+    """Whether an answer fails on arrays, and does not on tensors."""
+    if "torch" not in sys.modules:
+        return False
+    if observe(answer, case).raised is None:
+        return False
+    return observe(answer, case, with_tensors).raised is None
+
+
+def observe(function, case, call=direct):
+    """Call a function on copies of a case's arguments; return what it did."""
+    args, kwargs = copied(case.args), copied(case.kwargs)
+    try:
+        with quiet():
+            result = plain(call(function, args, kwargs))
+        found = {"result": result}
+    except Unusable as error:
+        found = {"unusable": short(error), "stopped": isinstance(error, Stopped)}
+    except Raised as error:
+        found = {"raised": error.kind, "text": short(error.text)}
+    except (KeyboardInterrupt, SystemExit) as error:
+        if getattr(function, "remote", False):
+            raise
+        found = {"raised": type(error).__name__, "text": short(error), "stopped": True}
+    except BaseException as error:
+        found = {"raised": type(error).__name__, "text": short(error)}
+    before = {**dict(enumerate(case.args)), **case.kwargs}
+    after = {**dict(enumerate(args)), **kwargs}
+    changed = (key for key in before if not identical(before[key], after[key]))
+    return Outcome(**found, changed=tuple(changed))
+
+
+@contextlib.contextmanager
+def quiet():
+    """Keep NumPy's and Python's warnings to ourselves: what counts is the result."""
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        yield
+
+
+def short(error):
+    """The first 200 characters of an error's text, on one line."""
+    try:
+        text = " ".join(str(error).split())
+    except BaseException:  # an error of the answer may fail at that, too
+        return ""
+    return text if len(text) <= 200 else f"{text[:197]}..."
+
+
+def is_empty(outcome):
+    """Whether a call did nothing, as a stub does."""
+    if outcome.raised:
+        return outcome.raised == "NotImplementedError"
+    return outcome.result is None and not outcome.unusable
+
+
+def problem(exercise, outcome, want):
+    """Say what is wrong with one outcome; None if it is right."""
+    if outcome.unusable:
+        return outcome.unusable
+    if outcome.raised:
+        text = f": {outcome.text.removesuffix('.')}" if outcome.text else ""
+        text = f"It raised {outcome.raised}{text}."
+        if outcome.raised == "TypeError":
+            call = inspect.signature(exercise.reference)
+            text += f" It is called as {exercise.name}{call}."
+        return text
+    if outcome.result is None and want is not None:
+        return "It returned None: a return is missing."
+    amounts = exercise.kind == "function"
+    if found := difference(outcome.result, want, exercise.rtol, amounts=amounts):
+        return f"{found[0].upper()}{found[1:]}.{half(outcome.result)}"
+    if outcome.changed:
+        names = list(inspect.signature(exercise.reference).parameters)
+        keys = (names[k] if isinstance(k, int) else k for k in outcome.changed)
+        given = " and ".join(f"`{name}`" for name in keys)
+        return (
+            f"Your result is right, but your function changed its argument {given} in "
+            "place, which its caller may still need. Work on a copy."
+        )
+    return None
+
+
+def half(result):
+    """A word on half precision, where the result is in it."""
+    if isinstance(result, np.ndarray) and result.dtype == np.float16:
+        return " It is float16, which carries 3 digits: compute in float32 or float64."
+    return ""
+
+
+def generic(exercise, cases, problems):
+    """Say how many cases are right, and what is wrong with the first that is not."""
+    first = next(i for i, found in enumerate(problems) if found)
+    if exercise.kind == "value":
+        return problems[first]
+    right = sum(found is None for found in problems)
+    return (
+        f"Right in {right} of {len(cases)} cases. The first that is not: "
+        f"{cases[first].what}. {problems[first]}"
+    )
+
+
+def reproduced(exercise, cases, outcomes):
+    """Return the first known mistake that does the same in every case, or None."""
+    if len(outcomes) < len(cases) or any(outcome.unusable for outcome in outcomes):
+        return None
+    for mistake in exercise.mistakes:
+        pairs = zip(cases, outcomes, strict=True)
+        if all(does_same(exercise, mistake, case, outcome) for case, outcome in pairs):
+            return mistake
+    return None
+
+
+def does_same(exercise, mistake, case, outcome):
+    """Whether a mistake's outcome on a case is this one."""
+    known = observe(mistake.function, case)
+    if (known.raised, known.changed) != (outcome.raised, outcome.changed):
+        return False
+    return bool(known.raised) or not difference(
+        outcome.result, known.result, exercise.rtol
+    )

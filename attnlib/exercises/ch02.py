@@ -1,0 +1,499 @@
+"""Exercises of chapter 2, query, key and value."""
+
+import math
+
+import numpy as np
+
+from attnlib import (
+    attention_weights,
+    causal_mask,
+    padding_mask,
+    reference_attention,
+    softmax,
+)
+from attnlib.exercises._core import Case, Exercise, Mistake
+
+
+def normal(rng, *shape):
+    return rng.normal(size=shape)
+
+
+# projections
+
+
+def projections(x, W_Q, W_K, W_V):
+    return x @ W_Q, x @ W_K, x @ W_V
+
+
+def projected(change):
+    """A mistake: `change` gets x and the three matrices."""
+    return lambda x, W_Q, W_K, W_V: change(x, W_Q, W_K, W_V)
+
+
+def projections_cases(rng):
+    def case(lead, n, D, E, Ev, what):
+        matrices = normal(rng, D, E), normal(rng, D, E), normal(rng, D, Ev)
+        return Case((normal(rng, *lead, n, D), *matrices), what)
+
+    return [
+        case((), 2, 3, 1, 1, "2 tokens of 3 features, E=1, Ev=1"),
+        case((), 5, 4, 4, 4, "5 tokens, all widths are 4"),
+        case((2,), 5, 4, 3, 2, "a batch of 2, 5 tokens, D=4, E=3, Ev=2"),
+    ]
+
+
+PROJECTIONS = Exercise(
+    name="projections",
+    chapter=2,
+    title="From tokens to query, key and value",
+    objective="say where queries, keys and values come from",
+    minutes=6,
+    difficulty=1,
+    points=2,
+    reference=projections,
+    cases=projections_cases,
+    torch=True,
+    mistakes=(
+        Mistake(
+            projected(lambda x, q, k, v: (x @ q, x @ k, x)),
+            "You used the tokens themselves as values: the values have a projection of "
+            "their own.",
+        ),
+        Mistake(
+            projected(lambda x, q, k, v: (x, x @ k, x @ v)),
+            "You used the tokens themselves as queries: the queries have a projection "
+            "of their own.",
+        ),
+        Mistake(
+            projected(lambda x, q, k, v: (x @ q, x @ q, x @ v)),
+            "You projected the keys with W_Q: a token then finds itself, because its "
+            "query and its key are the same vector.",
+        ),
+        Mistake(
+            projected(lambda x, q, k, v: (x @ k, x @ q, x @ v)),
+            "You swapped queries and keys: the scores come out transposed.",
+        ),
+        Mistake(
+            projected(lambda x, q, k, v: (x @ q, x @ k, x @ q @ k.T @ v)),
+            "You chained the projections: each of the three starts from the token "
+            "itself.",
+        ),
+    ),
+)
+
+
+# masked_attention
+
+
+def masked_attention(query, key, value, mask):
+    return reference_attention(query, key, value, mask)
+
+
+def masked_attention_cases(rng):
+    def qkv(lead=(), L=3, S=5, E=4, Ev=2):
+        return tuple(normal(rng, *lead, *shape) for shape in ((L, E), (S, E), (S, Ev)))
+
+    some = np.array([[1, 0, 1, 1, 0], [0, 1, 1, 0, 1], [1, 1, 0, 0, 0]], dtype=bool)
+    hidden = some.copy()
+    hidden[1] = False
+    late = qkv()
+    for x in late[:2]:
+        x *= 30
+    return [
+        Case((*qkv(), np.ones((3, 5), dtype=bool)), "a mask that hides nothing"),
+        Case((*qkv(), some), "a mask that hides some keys of each query"),
+        Case((*late, some), "large scores, and a mask"),
+        Case((60 * late[0], late[1], late[2], some), "scores of many thousands"),
+        Case((*qkv((2,)), np.stack([some, ~some])), "a batch of 2, a mask for each"),
+        Case((*qkv(), hidden), "one query may attend to nothing: its output is 0"),
+    ]
+
+
+def weights_but(query, key, mask, *, fill=-math.inf, after=False, again=True, axis=-1):
+    """The weights, but for what a mistake changes."""
+    scores = query @ key.mT / math.sqrt(query.shape[-1])
+    if not after:
+        return softmax(np.where(mask, scores, fill), axis)
+    weights = np.where(mask, softmax(scores), 0)
+    total = weights.sum(-1, keepdims=True)
+    return weights / np.where(total == 0, 1, total) if again else weights
+
+
+def with_nan(query, key, value, mask):
+    scores = query @ key.mT / math.sqrt(query.shape[-1])
+    scores = np.where(mask, scores, -math.inf)
+    exps = np.exp(scores - scores.max(-1, keepdims=True))
+    return exps / exps.sum(-1, keepdims=True) @ value
+
+
+MASKED_ATTENTION = Exercise(
+    name="masked_attention",
+    chapter=2,
+    title="Attention under a mask",
+    objective="mask without surprises, fully masked rows included",
+    minutes=15,
+    difficulty=2,
+    points=5,
+    reference=masked_attention,
+    cases=masked_attention_cases,
+    torch=True,
+    mistakes=(
+        Mistake(
+            lambda query, key, value, mask: (
+                weights_but(query, key, mask, after=True, again=False) @ value
+            ),
+            "You set weights to 0 after the softmax: the rows that are left do not sum "
+            "to 1 any more.",
+        ),
+        Mistake(
+            lambda query, key, value, mask: weights_but(query, key, ~mask) @ value,
+            "You turned the mask round: True means that a query may attend to a key.",
+        ),
+        Mistake(
+            lambda query, key, value, mask: (
+                weights_but(query, key, mask, fill=0.0) @ value
+            ),
+            "You set hidden scores to 0: exp(0) is 1, so a hidden key still gets "
+            "weight.",
+        ),
+        Mistake(
+            lambda query, key, value, mask: (
+                weights_but(query, key, mask, fill=-1e9) @ value
+            ),
+            "You filled hidden scores with a large negative number: a query that may "
+            "attend to nothing then looks at all forbidden keys alike.",
+        ),
+        Mistake(
+            with_nan,
+            "You are right for ordinary rows, but a query that may attend to nothing "
+            "becomes NaN: -inf minus -inf.",
+        ),
+        Mistake(
+            lambda query, key, value, mask: reference_attention(query, key, value),
+            "Your result does not depend on the mask.",
+        ),
+        Mistake(
+            lambda query, key, value, mask: (
+                softmax(np.where(mask, query @ key.mT, -math.inf)) @ value
+            ),
+            "You left the scale out: your weights are too sharp.",
+        ),
+    ),
+)
+
+
+# penalised_weights: an additive mask
+
+
+def penalised_weights(query, key, penalty):
+    return attention_weights(query, key, penalty)
+
+
+def penalised_weights_cases(rng):
+    distance = np.abs(np.arange(3)[:, None] - np.arange(5)) * 0.7
+    some = np.where(rng.random((3, 5)) < 0.4, -math.inf, 0.0)
+    some[:, 2] = 0
+
+    def qk(*lead):
+        return normal(rng, *lead, 3, 4), normal(rng, *lead, 5, 4)
+
+    return [
+        Case((*qk(), np.zeros((3, 5))), "a mask of zeros changes nothing"),
+        Case((*qk(), -distance), "a penalty that grows with the distance"),
+        Case((*qk(), normal(rng, 5)), "one number per key, for all queries"),
+        Case((*qk(2), some), "a batch of 2, 0 and -inf"),
+        Case(
+            (*(np.round(60 * x) for x in qk()), np.zeros((3, 5))), "scores in thousands"
+        ),
+    ]
+
+
+PENALISED_WEIGHTS = Exercise(
+    name="penalised_weights",
+    chapter=2,
+    title="A mask that is added",
+    objective="use an additive mask and say what its numbers do",
+    minutes=10,
+    difficulty=2,
+    points=3,
+    reference=penalised_weights,
+    cases=penalised_weights_cases,
+    torch=True,
+    mistakes=(
+        Mistake(
+            lambda query, key, penalty: softmax(
+                (query @ key.mT + penalty) / math.sqrt(query.shape[-1])
+            ),
+            "You added the penalty before the scale: it is divided as well, and acts "
+            "more weakly the wider the keys are.",
+        ),
+        Mistake(
+            lambda query, key, penalty: attention_weights(query, key) + penalty,
+            "You added the penalty to the weights: they do not sum to 1 any more, and "
+            "some are below 0.",
+        ),
+        Mistake(
+            lambda query, key, penalty: softmax(
+                query @ key.mT / math.sqrt(query.shape[-1]) * np.exp(penalty)
+            ),
+            "You multiplied the scores by exp(penalty): that factor belongs to the "
+            "weights before they are normalised, and a score of 0 escapes yours.",
+        ),
+        Mistake(
+            lambda query, key, penalty: attention_weights(query, key, -penalty),
+            "You subtracted the mask: a key with a negative entry must lose weight, "
+            "and yours gains.",
+        ),
+        Mistake(
+            lambda query, key, penalty: attention_weights(
+                query, key, np.broadcast_to(penalty, (3, 5)) >= 0
+            ),
+            "You read the numbers as allowed or forbidden: a small penalty lowers a "
+            "weight and does not hide the key.",
+        ),
+        Mistake(
+            lambda query, key, penalty: attention_weights(query, key),
+            "Your weights do not depend on the penalty.",
+        ),
+    ),
+)
+
+
+# causal_with_cache
+
+
+def causal_with_cache(L, S):
+    return causal_mask(L, S, offset=S - L)
+
+
+CAUSAL_WITH_CACHE = Exercise(
+    name="causal_with_cache",
+    chapter=2,
+    title="A causal mask after a cache",
+    objective="place a causal mask when there are more keys than queries",
+    minutes=10,
+    difficulty=3,
+    points=4,
+    reference=causal_with_cache,
+    cases=lambda rng: [
+        Case((4, 4), "no cache: 4 queries, 4 keys"),
+        Case((1, 5), "the newest token asks, 4 older ones are stored"),
+        Case((3, 5), "3 new tokens, 2 stored ones"),
+        Case((2, int(rng.integers(6, 12))), "2 new tokens, several stored ones"),
+    ],
+    mistakes=(
+        Mistake(
+            lambda L, S: causal_mask(L, S),
+            "You started at the first key: the queries are the last tokens, and yours "
+            "see only the oldest keys.",
+        ),
+        Mistake(
+            lambda L, S: ~causal_mask(L, S, offset=S - L),
+            "You turned the mask round: True means that a query may attend to a key.",
+        ),
+        Mistake(
+            lambda L, S: causal_mask(L, S, offset=S - L - 1),
+            "You hid each token from itself: a causal mask lets a token see itself, "
+            "and the first one would see nothing.",
+        ),
+        Mistake(
+            lambda L, S: causal_mask(L, S, offset=S - L + 1),
+            "You let each token see the next one: a model trained so reads the answer.",
+        ),
+        Mistake(
+            lambda L, S: np.ones((L, S), dtype=bool),
+            "You let every query see every key: with several new tokens the earlier "
+            "ones must not see the later ones.",
+        ),
+        Mistake(
+            lambda L, S: causal_mask(S, S, offset=0)[:L][:, ::-1],
+            "You counted the keys from the end: your rows have the right number of "
+            "keys somewhere, but they are the newest ones.",
+        ),
+    ),
+)
+
+
+# keys_of_texts: padding
+
+
+def keys_of_texts(lengths, S):
+    return padding_mask(lengths, S)
+
+
+KEYS_OF_TEXTS = Exercise(
+    name="keys_of_texts",
+    chapter=2,
+    title="Hide the padding",
+    objective="build a padding mask that broadcasts against the scores",
+    minutes=8,
+    difficulty=2,
+    points=3,
+    reference=keys_of_texts,
+    cases=lambda rng: [
+        Case((np.array([3]), 5), "one text of 3 tokens, padded to 5"),
+        Case((np.array([4, 2, 5]), 6), "3 texts, padded to 6"),
+        Case((np.array([0, 3]), 3), "an empty text, and one without padding"),
+        Case((rng.integers(1, 8, size=4), 7), "4 texts, padded to 7"),
+    ],
+    mistakes=(
+        Mistake(
+            lambda lengths, S: ~padding_mask(lengths, S),
+            "You marked the padding: True means that a query may attend to a key, so "
+            "real tokens are True.",
+        ),
+        Mistake(
+            lambda lengths, S: np.arange(S) <= lengths[:, None, None],
+            "You kept one key too many: a text of 3 tokens has the keys 0, 1 and 2.",
+        ),
+        Mistake(
+            lambda lengths, S: np.arange(S) < lengths[:, None],
+            "You left out the axis of the queries: your (B, S) mask would be read as "
+            "(L, S), so it hides keys of the wrong texts or raises an error.",
+        ),
+        Mistake(
+            lambda lengths, S: (np.arange(S) < lengths[:, None])[:, :, None],
+            "You masked the queries: your mask hides rows of the scores, and padding "
+            "still gets weight as a key.",
+        ),
+        Mistake(
+            lambda lengths, S: np.arange(S) >= S - lengths[:, None, None],
+            "You put the padding first: these texts stand at the left, with padding "
+            "behind them.",
+        ),
+    ),
+)
+
+
+# attention_backward
+
+
+def attention_backward(query, key, value, output_gradient):
+    scale = 1 / math.sqrt(query.shape[-1])
+    weights = softmax(query @ key.mT * scale)
+    by_weight = output_gradient @ value.mT
+    mean = np.sum(weights * by_weight, -1, keepdims=True)
+    by_score = weights * (by_weight - mean) * scale
+    return by_score @ key, by_score.mT @ query, weights.mT @ output_gradient
+
+
+def backward_but(
+    query,
+    key,
+    value,
+    gradient,
+    *,
+    scale_back=True,
+    mean=True,
+    front=True,
+    swap=False,
+    plain_value=False,
+):
+    """The right gradients, but for what a mistake changes."""
+    scale = 1 / math.sqrt(query.shape[-1])
+    weights = softmax(query @ key.mT * scale)
+    by_weight = gradient @ value.mT
+    if mean:
+        by_weight = by_weight - np.sum(weights * by_weight, -1, keepdims=True)
+    by_score = (weights if front else 1) * by_weight * (scale if scale_back else 1)
+    by_value = (
+        weights.swapaxes(-1, -2)
+        if not plain_value
+        else np.ones_like(weights).swapaxes(-1, -2)
+    ) @ gradient
+    by_query, by_key = by_score @ key, by_score.swapaxes(-1, -2) @ query
+    return (by_key, by_query, by_value) if swap else (by_query, by_key, by_value)
+
+
+ATTENTION_BACKWARD = Exercise(
+    name="attention_backward",
+    chapter=2,
+    title="The backward pass by hand",
+    objective="derive the gradients of attention by query, key and value",
+    minutes=30,
+    difficulty=5,
+    points=7,
+    reference=attention_backward,
+    cases=lambda rng: [
+        Case(
+            (
+                normal(rng, *lead, L, E) + (shift > 0),
+                normal(rng, *lead, S, E) + shift,  # the same for all keys
+                *(normal(rng, *lead, n, Ev) for n in (S, L)),
+            ),
+            what,
+        )
+        for lead, L, S, E, Ev, shift, what in (
+            ((), 1, 2, 1, 1, 0, "one query, 2 keys, one feature"),
+            ((), 3, 5, 4, 2, 0, "L=3, S=5, E=4, Ev=2"),
+            ((2,), 4, 3, 5, 6, 0, "a batch of 2, L=4, S=3, E=5, Ev=6"),
+            ((), 3, 4, 2, 3, 2000, "scores of some thousands"),
+        )
+    ],
+    torch=True,
+    mistakes=(
+        Mistake(
+            lambda *given: backward_but(*given, scale_back=False),
+            "You forgot the scale on the way back: your gradients by query and key are "
+            "too large, that by value is right.",
+        ),
+        Mistake(
+            lambda *given: backward_but(*given, mean=False),
+            "You used the diagonal of the softmax's Jacobian only: raising one score "
+            "lowers the other weights, so a mean has to be subtracted.",
+        ),
+        Mistake(
+            lambda *given: backward_but(*given, front=False),
+            "You left out the weight in front of each score's gradient: a key without "
+            "weight must get no gradient.",
+        ),
+        Mistake(
+            lambda *given: backward_but(*given, swap=True),
+            "You returned the gradient by the key first: the order is query, key, "
+            "value.",
+        ),
+        Mistake(
+            lambda *given: backward_but(*given, plain_value=True),
+            "You gave every value the whole gradient: it gets its weight's share from "
+            "each query.",
+        ),
+        Mistake(
+            lambda *given: tuple(-x for x in attention_backward(*given)),
+            "Your signs are turned round: these are gradients, not the steps that "
+            "lower the loss.",
+        ),
+    ),
+)
+
+
+# who_looks_at_whom: written
+
+WHO_LOOKS_AT_WHOM = Exercise(
+    name="who_looks_at_whom",
+    chapter=2,
+    title="Read a row of weights",
+    objective="read a row of weights without claiming too much",
+    minutes=10,
+    difficulty=3,
+    points=5,
+    kind="written",
+    rubric=(
+        (1, "says that a row holds the shares of one query and sums to 1"),
+        (1, "says that the row includes the token itself"),
+        (2, "says what the weights do not show: the values, other layers, a cause"),
+        (
+            1,
+            "proposes a change of the input or the weights that would test the reading",
+        ),
+    ),
+)
+
+EXERCISES = (
+    PROJECTIONS,
+    MASKED_ATTENTION,
+    PENALISED_WEIGHTS,
+    KEYS_OF_TEXTS,
+    CAUSAL_WITH_CACHE,
+    WHO_LOOKS_AT_WHOM,
+    ATTENTION_BACKWARD,
+)

@@ -1,0 +1,431 @@
+"""Exercises of chapter 4, self-attention."""
+
+import math
+
+import numpy as np
+
+from attnlib import (
+    KVCache,
+    causal_mask,
+    reference_attention,
+    rotary_embedding,
+    sinusoidal_encoding,
+    softmax,
+)
+from attnlib.exercises._core import Case, Exercise, Mistake
+
+
+def normal(rng, *shape):
+    return rng.normal(size=shape)
+
+
+def matrices(rng, D, E, Ev):
+    shapes = ((D, E), (D, E), (D, Ev))
+    return tuple(normal(rng, *shape) / math.sqrt(D) * 1.5 for shape in shapes)
+
+
+# causal_self_attention
+
+
+def causal_self_attention(x, W_Q, W_K, W_V):
+    return reference_attention(x @ W_Q, x @ W_K, x @ W_V, is_causal=True)
+
+
+def causal_cases(rng):
+    def case(lead, n, D, E, Ev, what):
+        return Case((normal(rng, *lead, n, D), *matrices(rng, D, E, Ev)), what)
+
+    return [
+        case((), 1, 3, 2, 2, "a single token"),
+        case((), 4, 3, 5, 2, "4 tokens, D=3, E=5, Ev=2"),
+        case((2,), 6, 4, 3, 5, "a batch of 2, 6 tokens, D=4, E=3, Ev=5"),
+        Case((100 * normal(rng, 5, 3), *matrices(rng, 3, 2, 4)), "very large scores"),
+    ]
+
+
+def causal_but(
+    *,
+    offset=0,
+    width=lambda q: q.shape[-1],
+    axis=-1,
+    swap=False,
+    flip=False,
+    after=False,
+    value=True,
+):
+    """A mistake: one thing about the right answer is different."""
+
+    def wrong(x, W_Q, W_K, W_V):
+        q, k = (x @ W_K, x @ W_Q) if swap else (x @ W_Q, x @ W_K)
+        n = x.shape[-2]
+        mask = causal_mask(n, n, offset=offset)
+        mask = mask.T if flip else mask
+        scores = q @ k.mT / math.sqrt(width(x) if width is whole else width(q))
+        if after:
+            weights = np.where(mask, softmax(scores), 0)
+        else:
+            weights = softmax(np.where(mask, scores, -math.inf), axis)
+        return weights @ (x @ W_V if value else x)
+
+    return wrong
+
+
+def whole(x):
+    return x.shape[-1]
+
+
+CAUSAL_SELF_ATTENTION = Exercise(
+    name="causal_self_attention",
+    chapter=4,
+    title="Causal self-attention from tokens",
+    objective="build self-attention in which no token sees a later one",
+    minutes=12,
+    difficulty=2,
+    points=4,
+    reference=causal_self_attention,
+    cases=causal_cases,
+    torch=True,
+    mistakes=(
+        Mistake(
+            lambda x, W_Q, W_K, W_V: reference_attention(x @ W_Q, x @ W_K, x @ W_V),
+            "You left the mask out: your first token changes when a later one does.",
+        ),
+        Mistake(
+            causal_but(offset=-1),
+            "You hid each token from itself: a token sees itself and all before it, "
+            "and your first one sees nothing.",
+        ),
+        Mistake(
+            causal_but(offset=1),
+            "Your diagonal is off by one: each token sees the next one as well.",
+        ),
+        Mistake(
+            causal_but(flip=True),
+            "You hid the past and kept the future: your last token sees only itself.",
+        ),
+        Mistake(
+            causal_but(after=True),
+            "You set weights to 0 after the softmax: the rows that are left do not sum "
+            "to 1 any more.",
+        ),
+        Mistake(
+            causal_but(swap=True),
+            "You swapped queries and keys: a token is then found by what it looks for.",
+        ),
+        Mistake(
+            causal_but(width=whole),
+            "You divided by the root of the tokens' width D: the scores sum over the E "
+            "features of queries and keys.",
+        ),
+        Mistake(
+            causal_but(axis=-2),
+            "You normalised over the queries: the columns of your weights sum to 1, "
+            "the rows do not.",
+        ),
+    ),
+)
+
+
+# add_positions
+
+
+def add_positions(x):
+    n, D = x.shape[-2:]
+    return x + sinusoidal_encoding(n, D)
+
+
+def encoded(x, positions, *, cosine_first=False, halves=False, base=10_000.0, shift=0):
+    """x plus sines and cosines of `positions`, a float array that broadcasts."""
+    D = x.shape[-1]
+    angles = (positions + shift) * base ** (-2 * np.arange(D // 2) / D)
+    first, second = np.sin(angles), np.cos(angles)
+    if cosine_first:
+        first, second = second, first
+    if halves:
+        return x + np.concatenate([first, second], axis=-1)
+    return x + np.stack([first, second], axis=-1).reshape(*angles.shape[:-1], D)
+
+
+def tokens(x):
+    return np.arange(x.shape[-2])[:, None]
+
+
+def along_first_axis(x):
+    places = np.arange(x.shape[0]).reshape(-1, *[1] * (x.ndim - 1))
+    return encoded(x, places)
+
+
+ADD_POSITIONS = Exercise(
+    name="add_positions",
+    chapter=4,
+    title="Sinusoidal positions on the right axis",
+    objective="add positions along the axis of the tokens",
+    minutes=15,
+    difficulty=3,
+    points=4,
+    reference=add_positions,
+    cases=lambda rng: [
+        Case((normal(rng, 5, 2),), "5 tokens of 2 features"),
+        Case((normal(rng, 4, 6),), "4 tokens of 6 features"),
+        Case((normal(rng, 3, 5, 8),), "a batch of 3, 5 tokens of 8 features"),
+        Case((normal(rng, 2, 3, 7, 4),), "two leading axes, 7 tokens"),
+        Case((normal(rng, 300, 4),), "a text of 300 tokens"),
+    ],
+    torch=True,
+    mistakes=(
+        Mistake(
+            along_first_axis,
+            "You counted along the first axis: in a batch all tokens of one text then "
+            "get the same position.",
+        ),
+        Mistake(
+            lambda x: encoded(x, tokens(x), halves=True),
+            "You put all sines before all cosines: here sine and cosine of one angle "
+            "are neighbours.",
+        ),
+        Mistake(
+            lambda x: encoded(x, tokens(x), cosine_first=True),
+            "You began with the cosine: feature 0 is a sine, feature 1 its cosine.",
+        ),
+        Mistake(
+            lambda x: encoded(x, tokens(x), shift=1),
+            "You counted positions from 1: the first token stands at position 0.",
+        ),
+        Mistake(
+            lambda x: encoded(x, tokens(x)) - x,
+            "You returned the encoding alone: it is added to the tokens.",
+        ),
+        Mistake(
+            lambda x: encoded(x, tokens(x), base=1_000.0),
+            "Your wavelengths grow too slowly: the base of the frequencies is 10000.",
+        ),
+        Mistake(
+            lambda x: (
+                x + sinusoidal_encoding(x.shape[-2], 2 * x.shape[-1])[:, : x.shape[-1]]
+            ),
+            "Your frequencies fall half as fast as they should: pair i turns by "
+            "10000 ** (-2 i / D), with D all features of the token.",
+        ),
+    ),
+)
+
+
+# rotated
+
+
+def rotated(x, offset):
+    return rotary_embedding(x, offset=offset)
+
+
+def angles_of(x, offset):
+    n, E = x.shape[-2:]
+    return (np.arange(n)[:, None] + offset) * 10_000.0 ** (-2 * np.arange(E // 2) / E)
+
+
+def turned(x, offset, *, sign=1, halves=False, shift=0):
+    n, E = x.shape[-2:]
+    angles = (np.arange(n)[:, None] + offset + shift) * 10_000.0 ** (
+        -2 * np.arange(E // 2) / E
+    )
+    cos, sin = np.cos(angles), sign * np.sin(angles)
+    a, b = (
+        (x[..., : E // 2], x[..., E // 2 :]) if halves else (x[..., ::2], x[..., 1::2])
+    )
+    pair = a * cos - b * sin, a * sin + b * cos
+    if halves:
+        return np.concatenate(pair, axis=-1)
+    return np.stack(pair, axis=-1).reshape(x.shape)
+
+
+ROTATED = Exercise(
+    name="rotated",
+    chapter=4,
+    title="Rotary positions",
+    objective="turn queries and keys so that scores see distances only",
+    minutes=18,
+    difficulty=4,
+    points=5,
+    reference=rotated,
+    cases=lambda rng: [
+        Case((normal(rng, 3, 2), 0), "3 tokens, one pair of features"),
+        Case((normal(rng, 5, 6), 0), "5 tokens, 3 pairs of features"),
+        Case((normal(rng, 1, 4), 7), "one token, after 7 stored ones"),
+        Case((normal(rng, 2, 3, 4, 8), 2), "a batch of 2 with 3 heads, after 2 tokens"),
+        Case((normal(rng, 2, 4), 5000), "2 tokens, late in a long text"),
+    ],
+    torch=True,
+    mistakes=(
+        Mistake(
+            lambda x, offset: turned(x, 0),
+            "You ignored the offset: a token that comes after a cache would be turned "
+            "as if it were the first one.",
+        ),
+        Mistake(
+            lambda x, offset: turned(x, offset, halves=True),
+            "You paired feature i with feature i + E/2: here neighbours are a pair, "
+            "(0, 1), (2, 3) and so on.",
+        ),
+        Mistake(
+            lambda x, offset: turned(x, offset, sign=-1),
+            "You turned the other way round: distances would still be right, and the "
+            "result does not fit to weights that were trained with this one.",
+        ),
+        Mistake(
+            lambda x, offset: turned(x, offset, shift=1),
+            "You counted positions from 1: the first token is not turned at all.",
+        ),
+        Mistake(
+            lambda x, offset: (
+                x + turned(np.zeros_like(x) + [1.0, 0.0] * (x.shape[-1] // 2), offset)
+            ),
+            "You added sines and cosines to x: rotary positions multiply, so lengths "
+            "stay as they are.",
+        ),
+        Mistake(
+            lambda x, offset: np.stack(
+                [
+                    x[..., ::2] * np.cos(angles_of(x, offset)),
+                    x[..., 1::2] * np.sin(angles_of(x, offset)),
+                ],
+                axis=-1,
+            ).reshape(x.shape),
+            "You multiplied one feature by the cosine and the other by the sine: a "
+            "rotation mixes the two features of a pair.",
+        ),
+    ),
+)
+
+
+# decode_step
+
+
+def decode_step(x, past_key, past_value, W_Q, W_K, W_V):
+    cache = KVCache(past_key, past_value).append(x @ W_K, x @ W_V)
+    output = reference_attention(x @ W_Q, cache.key, cache.value)
+    return output, cache.key, cache.value
+
+
+def decode_cases(rng):
+    def case(lead, stored, D, E, Ev, what):
+        past = normal(rng, *lead, stored, E), normal(rng, *lead, stored, Ev)
+        x = normal(rng, *lead, 1, D)
+        return Case((x, *past, *matrices(rng, D, E, Ev)), what)
+
+    return [
+        case((), 0, 3, 2, 4, "the first token: nothing is stored"),
+        case((), 4, 3, 5, 2, "4 stored tokens, D=3, E=5, Ev=2"),
+        case((2,), 3, 4, 3, 5, "a batch of 2, 3 stored tokens"),
+        Case(
+            (
+                normal(rng, 2, 1, 3) * np.array([[[100.0]], [[1.0]]]),
+                *(normal(rng, 2, 4, n) for n in (2, 5)),
+                *matrices(rng, 3, 2, 5),
+            ),
+            "very large scores in one text of two",
+        ),
+    ]
+
+
+def joined(old, new):
+    return np.concatenate([old, new], axis=-2)
+
+
+def decode_but(*, key=joined, value=joined, store_key=joined, store_value=joined):
+    def wrong(x, past_key, past_value, W_Q, W_K, W_V):
+        k, v = x @ W_K, x @ W_V
+        output = reference_attention(x @ W_Q, key(past_key, k), value(past_value, v))
+        return output, store_key(past_key, k), store_value(past_value, v)
+
+    return wrong
+
+
+def in_front(old, new):
+    return np.concatenate([new, old], axis=-2)
+
+
+def old_only(old, new):
+    return old
+
+
+DECODE_STEP = Exercise(
+    name="decode_step",
+    chapter=4,
+    title="One step with a cache of keys and values",
+    objective="continue a text without computing old tokens again",
+    minutes=15,
+    difficulty=3,
+    points=5,
+    reference=decode_step,
+    cases=decode_cases,
+    torch=True,
+    mistakes=(
+        Mistake(
+            decode_but(key=old_only, value=old_only),
+            "You let the new token look at the stored ones only: it sees itself as "
+            "well, and with nothing stored your output is 0.",
+        ),
+        Mistake(
+            decode_but(store_key=old_only, store_value=old_only),
+            "You did not store the new key and value: the next token would not see "
+            "this one.",
+        ),
+        Mistake(
+            decode_but(
+                key=lambda old, new: new,
+                value=lambda old, new: new,
+            ),
+            "Your new token sees only itself: its output is its own value, whatever is "
+            "stored.",
+        ),
+        Mistake(
+            decode_but(store_key=in_front, store_value=in_front),
+            "You stored the new token in front of the old ones: the order of the cache "
+            "is that of the text.",
+        ),
+        Mistake(
+            decode_but(value=in_front),
+            "You joined keys and values in different orders: weights then fall on the "
+            "wrong values.",
+        ),
+        Mistake(
+            lambda x, past_key, past_value, W_Q, W_K, W_V: (
+                reference_attention(
+                    joined(past_key, x @ W_Q)[..., -1:, :],
+                    joined(past_key, x @ W_Q),
+                    joined(past_value, x @ W_V),
+                ),
+                joined(past_key, x @ W_Q),
+                joined(past_value, x @ W_V),
+            ),
+            "You stored the new query as its key: old queries are never needed again.",
+        ),
+    ),
+)
+
+
+# heads_as_evidence: written
+
+HEADS_AS_EVIDENCE = Exercise(
+    name="heads_as_evidence",
+    chapter=4,
+    title="The best of many heads",
+    objective="read the weights of a pre-trained model without fooling yourself",
+    minutes=12,
+    difficulty=3,
+    points=6,
+    kind="written",
+    rubric=(
+        (2, "says that the best of many heads looks good by chance alone"),
+        (2, "separates the sentences used to choose from those used to test"),
+        (1, "names a base rate or a simple rule to compare with"),
+        (1, "says that a large weight is not a cause, and how to test for one"),
+    ),
+)
+
+EXERCISES = (
+    CAUSAL_SELF_ATTENTION,
+    ADD_POSITIONS,
+    DECODE_STEP,
+    HEADS_AS_EVIDENCE,
+    ROTATED,
+)

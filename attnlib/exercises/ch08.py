@@ -1,0 +1,440 @@
+"""Exercises of chapter 8, losses."""
+
+import math
+
+import numpy as np
+
+from attnlib import softmax
+from attnlib.exercises._core import Case, Exercise, Mistake
+
+
+def log_sum_exp(z):
+    m = z.max(-1, keepdims=True)
+    return (m + np.log(np.exp(z - m).sum(-1, keepdims=True)))[..., 0]
+
+
+def true_logits(logits, targets):
+    return np.take_along_axis(logits, targets[:, None], axis=-1)[:, 0]
+
+
+def one_hot(targets, V):
+    return np.eye(V)[targets]
+
+
+def some_logits(rng, N, V, scale=1.0):
+    return scale * rng.normal(size=(N, V)), rng.integers(0, V, size=N)
+
+
+# perplexity
+
+
+def perplexity(nats, counted):
+    return math.exp(np.sum(nats * counted) / np.sum(counted))
+
+
+def perplexity_cases(rng):
+    def case(*shape, what):
+        counted = rng.random(shape) < 0.6
+        counted.flat[:3] = True, False, True
+        return Case((rng.uniform(0.1, 4, size=shape), counted), what)
+
+    halves = np.concatenate([np.zeros(4), np.full(4, math.log(16))])
+    return [
+        Case(
+            (halves, np.ones(8, dtype=bool)), "4 tokens are certain, 4 have 16 choices"
+        ),
+        case(7, what="one text of 7 tokens, some of them padding"),
+        case(3, 5, what="3 texts of up to 5 tokens, the rest is padding"),
+    ]
+
+
+PERPLEXITY = Exercise(
+    name="perplexity",
+    chapter=8,
+    title="Perplexity of padded texts",
+    objective="read a loss as nats, bits and perplexity",
+    minutes=6,
+    difficulty=1,
+    points=2,
+    reference=perplexity,
+    cases=perplexity_cases,
+    mistakes=(
+        Mistake(
+            lambda nats, counted: math.exp(nats.mean()),
+            "You averaged over the padding as well: your result depends on how long "
+            "the longest text is.",
+        ),
+        Mistake(
+            lambda nats, counted: math.exp((nats * counted).mean()),
+            "You set the padding to 0 nats and still divided by all positions: your "
+            "perplexity is too low.",
+        ),
+        Mistake(
+            lambda nats, counted: np.exp(nats[counted]).mean(),
+            "You averaged perplexities: losses average, perplexities do not, and a few "
+            "hard tokens dominate yours.",
+        ),
+        Mistake(
+            lambda nats, counted: 2 ** nats[counted].mean(),
+            "You raised 2 to the loss: that undoes bits, and these losses are in nats.",
+        ),
+        Mistake(
+            lambda nats, counted: nats[counted].mean(),
+            "You returned the mean loss itself: the perplexity is the number of "
+            "equally likely choices that would have this loss.",
+        ),
+        Mistake(
+            lambda nats, counted: math.exp(-nats[counted].mean()),
+            "You lost a sign: your result lies below 1, and a perplexity never does.",
+        ),
+    ),
+)
+
+
+# stable_cross_entropy
+
+
+def stable_cross_entropy(logits, targets):
+    return np.mean(log_sum_exp(logits) - true_logits(logits, targets))
+
+
+def cross_entropy_cases(rng):
+    far, targets = some_logits(rng, 4, 5)
+    far[0] += 1000
+    far[2, (targets[2] + 1) % 5] += 900  # another one is 900 ahead
+    return [
+        Case((np.log([[5.0, 2.0, 1.0]]), np.array([1])), "probabilities 5/8, 2/8, 1/8"),
+        Case(some_logits(rng, 6, 4), "6 positions, 4 characters"),
+        Case(some_logits(rng, 3, 7, 3.0), "3 positions, 7 characters"),
+        Case((far, targets), "a logit near 1000, and one that is 900 ahead"),
+    ]
+
+
+def by_log_of_softmax(logits, targets, guard=0.0):
+    with np.errstate(divide="ignore"):
+        return -np.log(true_logits(softmax(logits), targets) + guard).mean()
+
+
+def from_plain_exp(logits, targets):
+    exps = np.exp(logits)
+    return -np.log(true_logits(exps / exps.sum(-1, keepdims=True), targets)).mean()
+
+
+STABLE_CROSS_ENTROPY = Exercise(
+    name="stable_cross_entropy",
+    chapter=8,
+    title="Cross-entropy from logits",
+    objective="compute cross-entropy without overflow",
+    minutes=12,
+    difficulty=2,
+    points=4,
+    reference=stable_cross_entropy,
+    cases=cross_entropy_cases,
+    torch=True,
+    mistakes=(
+        Mistake(
+            from_plain_exp,
+            "You took exp of the logits as they are: near 1000 it overflows, and your "
+            "loss is NaN.",
+        ),
+        Mistake(
+            by_log_of_softmax,
+            "You took the logarithm after the softmax: a probability that has rounded "
+            "to 0 gives an infinite loss. The two steps have to be done as one.",
+        ),
+        Mistake(
+            lambda logits, targets: by_log_of_softmax(logits, targets, 1e-9),
+            "You added a small number inside the logarithm: your loss can never exceed "
+            "some twenty nats, however wrong the model is.",
+        ),
+        Mistake(
+            lambda logits, targets: np.sum(
+                log_sum_exp(logits) - true_logits(logits, targets)
+            ),
+            "You summed over the positions: the loss of a text would grow with its "
+            "length.",
+        ),
+        Mistake(
+            lambda logits, targets: stable_cross_entropy(softmax(logits), targets),
+            "You applied softmax twice: this loss takes logits, and yours stays near "
+            "that of a model that guesses.",
+        ),
+        Mistake(
+            lambda logits, targets: stable_cross_entropy(logits, targets) / math.log(2),
+            "You measured in bits: the task asks for nats, the natural logarithm.",
+        ),
+        Mistake(
+            lambda logits, targets: (
+                stable_cross_entropy(logits, targets) / logits.shape[-1]
+            ),
+            "You averaged over positions and characters: only the true character of "
+            "each position has a loss, so the mean is over the positions.",
+        ),
+    ),
+)
+
+
+# cross_entropy_gradient
+
+
+def cross_entropy_gradient(logits, targets):
+    return (softmax(logits) - one_hot(targets, logits.shape[-1])) / len(logits)
+
+
+CROSS_ENTROPY_GRADIENT = Exercise(
+    name="cross_entropy_gradient",
+    chapter=8,
+    title="Softmax minus one-hot",
+    objective="derive the gradient of cross-entropy by the logits",
+    minutes=12,
+    difficulty=2,
+    points=4,
+    reference=cross_entropy_gradient,
+    cases=lambda rng: [
+        Case((np.log([[5.0, 2.0, 1.0]]), np.array([1])), "probabilities 5/8, 2/8, 1/8"),
+        Case(some_logits(rng, 6, 4), "6 positions, 4 characters"),
+        Case(some_logits(rng, 3, 7, 3.0), "3 positions, 7 characters"),
+    ],
+    torch=True,
+    mistakes=(
+        Mistake(
+            lambda logits, targets: (
+                softmax(logits) - one_hot(targets, logits.shape[-1])
+            ),
+            "You gave the gradient of the sum: the loss is a mean over the positions, "
+            "so each of them counts less the more there are.",
+        ),
+        Mistake(
+            lambda logits, targets: -cross_entropy_gradient(logits, targets),
+            "Your sign is turned round: the entry of the true character must be "
+            "negative, so that a step against the gradient raises its logit.",
+        ),
+        Mistake(
+            lambda logits, targets: softmax(logits) / len(logits),
+            "You left the one-hot vector out: your entries of one position sum to more "
+            "than 0, and the true character is pushed down like the others.",
+        ),
+        Mistake(
+            lambda logits, targets: (
+                (softmax(logits) - one_hot(targets, logits.shape[-1])) / logits.size
+            ),
+            "You divided by the number of all logits: the mean is over the positions, "
+            "not over the characters.",
+        ),
+        Mistake(
+            lambda logits, targets: (
+                (logits - one_hot(targets, logits.shape[-1])) / len(logits)
+            ),
+            "You subtracted the one-hot vector from the logits: what the model said is "
+            "its probabilities, the softmax of the logits.",
+        ),
+        Mistake(
+            lambda logits, targets: (
+                2 * (softmax(logits) - one_hot(targets, logits.shape[-1])) / len(logits)
+            ),
+            "Your gradient is twice as large as it should be: that factor belongs to "
+            "squared error, not to a logarithm.",
+        ),
+        Mistake(
+            lambda logits, targets: (
+                one_hot(targets, logits.shape[-1]) * (softmax(logits) - 1) / len(logits)
+            ),
+            "You moved the true character only: the logits of the others have a "
+            "gradient as well, their probabilities.",
+        ),
+    ),
+)
+
+
+# smoothed_cross_entropy
+
+
+def smoothed_target(targets, V, epsilon):
+    return (1 - epsilon) * one_hot(targets, V) + epsilon / V
+
+
+def against(target, logits):
+    """Cross-entropy against rows of target probabilities."""
+    return np.mean(log_sum_exp(logits) * target.sum(-1) - (target * logits).sum(-1))
+
+
+def smoothed_cross_entropy(logits, targets, epsilon):
+    return against(smoothed_target(targets, logits.shape[-1], epsilon), logits)
+
+
+def smoothed(change):
+    """A mistake: `change` makes the target rows from (one_hot, V, epsilon)."""
+
+    def wrong(logits, targets, epsilon):
+        V = logits.shape[-1]
+        return against(change(one_hot(targets, V), V, epsilon), logits)
+
+    return wrong
+
+
+SMOOTHED_CROSS_ENTROPY = Exercise(
+    name="smoothed_cross_entropy",
+    chapter=8,
+    title="Label smoothing",
+    objective="say what label smoothing changes in the loss",
+    minutes=12,
+    difficulty=3,
+    points=4,
+    reference=smoothed_cross_entropy,
+    cases=lambda rng: [
+        Case((*some_logits(rng, 5, 4), 0.0), "no smoothing: the plain cross-entropy"),
+        Case((*some_logits(rng, 5, 4), 0.1), "5 positions, 4 characters, epsilon 0.1"),
+        Case((*some_logits(rng, 3, 7, 2.0), 0.3), "7 characters, epsilon 0.3"),
+        Case((*some_logits(rng, 4, 6), 1.0), "epsilon 1: the target is uniform"),
+    ],
+    torch=True,
+    mistakes=(
+        Mistake(
+            smoothed(lambda hot, V, e: (1 - e) * hot + e / (V - 1) * (1 - hot)),
+            "You shared epsilon among the other characters only: here the mixture is "
+            "with the uniform distribution over all of them, the true one included.",
+        ),
+        Mistake(
+            smoothed(lambda hot, V, e: (1 - e) * hot + e),
+            "You gave every character the whole epsilon: your target sums to more than "
+            "1, so divide epsilon by the number of characters.",
+        ),
+        Mistake(
+            smoothed(lambda hot, V, e: hot + e / V),
+            "You added the uniform part without taking it from the true character: "
+            "your target sums to more than 1.",
+        ),
+        Mistake(
+            smoothed(lambda hot, V, e: (1 - e) * hot),
+            "You lowered the target of the true character and gave the rest to nobody: "
+            "your target sums to less than 1.",
+        ),
+        Mistake(
+            smoothed(lambda hot, V, e: e * hot + (1 - e) / V),
+            "You swapped the two shares: without smoothing your target is uniform, "
+            "where it should be one-hot.",
+        ),
+        Mistake(
+            lambda logits, targets, epsilon: against(
+                one_hot(targets, logits.shape[-1]), logits
+            ),
+            "Your loss does not depend on epsilon: it is the plain cross-entropy.",
+        ),
+    ),
+)
+
+
+# score_gradient
+
+
+def score_gradient(weights, value, output_gradient):
+    output = weights @ value
+    pull = output_gradient @ value.mT - (output_gradient * output).sum(
+        -1, keepdims=True
+    )
+    return weights * pull
+
+
+def score_gradient_cases(rng):
+    def case(lead, L, S, Ev, what):
+        weights = softmax(rng.normal(size=(*lead, L, S)))
+        value = rng.normal(size=(*lead, S, Ev))
+        return Case((weights, value, rng.normal(size=(*lead, L, Ev))), what)
+
+    sharp = case((), 3, 4, 2, "one row puts all its weight on one key")
+    sharp.args[0][1] = np.eye(4)[2]
+    return [
+        case((), 1, 3, 2, "one query, 3 keys"),
+        case((), 2, 5, 4, "L=2 queries, S=5 keys, Ev=4"),
+        sharp,
+        case((2,), 4, 3, 5, "a batch of 2"),
+    ]
+
+
+SCORE_GRADIENT = Exercise(
+    name="score_gradient",
+    chapter=8,
+    title="The gradient inside attention",
+    objective="tell the two softmaxes of a transformer apart by their gradients",
+    minutes=18,
+    difficulty=4,
+    points=5,
+    reference=score_gradient,
+    cases=score_gradient_cases,
+    torch=True,
+    mistakes=(
+        Mistake(
+            lambda weights, value, output_gradient: output_gradient @ value.mT,
+            "You stopped at the gradient by the weights: it still has to pass back "
+            "through the softmax.",
+        ),
+        Mistake(
+            lambda weights, value, output_gradient: (
+                weights * (output_gradient @ value.mT)
+            ),
+            "You used the diagonal of the softmax's Jacobian only: raising one score "
+            "lowers the other weights, so your rows do not sum to 0.",
+        ),
+        Mistake(
+            lambda weights, value, output_gradient: (
+                weights * (1 - weights) * (output_gradient @ value.mT)
+            ),
+            "You used the slope of a sigmoid, w (1 - w): raising one score also lowers "
+            "the other weights, so your rows do not sum to 0.",
+        ),
+        Mistake(
+            lambda weights, value, output_gradient: (
+                weights - (output_gradient @ value.mT)
+            ),
+            "You subtracted as at the output, softmax minus target: inside attention "
+            "there is no target and no logarithm.",
+        ),
+        Mistake(
+            lambda weights, value, output_gradient: (
+                -score_gradient(weights, value, output_gradient)
+            ),
+            "Your sign is turned round: a score whose value points along the gradient "
+            "raises the loss, so its gradient is positive.",
+        ),
+        Mistake(
+            lambda weights, value, output_gradient: (
+                output_gradient @ value.mT
+                - (output_gradient * (weights @ value)).sum(-1, keepdims=True)
+            ),
+            "You left the weight in front out: a key with a weight of 0 must get no "
+            "gradient at all.",
+        ),
+    ),
+)
+
+
+# low_loss: written
+
+LOW_LOSS = Exercise(
+    name="low_loss",
+    chapter=8,
+    title="Is this model better?",
+    objective="compare two language models fairly by their losses",
+    minutes=12,
+    difficulty=3,
+    points=6,
+    kind="written",
+    rubric=(
+        (2, "says that perplexities per token compare only for the same tokens"),
+        (1, "turns both into bits per character, or another common unit"),
+        (1, "asks for held-out text that neither model has seen"),
+        (
+            2,
+            "separates loss, accuracy and calibration, and says what each tells",
+        ),
+    ),
+)
+
+EXERCISES = (
+    PERPLEXITY,
+    STABLE_CROSS_ENTROPY,
+    CROSS_ENTROPY_GRADIENT,
+    SMOOTHED_CROSS_ENTROPY,
+    LOW_LOSS,
+    SCORE_GRADIENT,
+)

@@ -1,0 +1,426 @@
+"""Exercises of chapter 11, why it matters."""
+
+import math
+
+import numpy as np
+
+from attnlib.exercises._core import Case, Exercise, Mistake
+
+
+def normal(rng, *shape):
+    return rng.normal(size=shape)
+
+
+# block_parameters
+
+
+def block_parameters(D, hidden):
+    attention = 4 * (D * D + D)
+    mlp = D * hidden + hidden + hidden * D + D
+    norms = 2 * 2 * D
+    return attention + mlp + norms
+
+
+BLOCK_PARAMETERS = Exercise(
+    name="block_parameters",
+    chapter=11,
+    title="What a transformer block learns",
+    objective="count the parameters of a transformer block",
+    minutes=10,
+    difficulty=2,
+    points=3,
+    reference=block_parameters,
+    cases=lambda rng: [
+        Case((1, 1), "width 1, one hidden unit"),
+        Case((8, 20), "width 8, 20 hidden units"),
+        Case((768, 3072), "width 768, 3072 hidden units"),
+        Case((int(rng.integers(30, 60)), 77), "a drawn width, 77 hidden units"),
+    ],
+    mistakes=(
+        Mistake(
+            lambda D, hidden: 4 * D * D + 2 * D * hidden + 4 * D,
+            "You left out the biases of the linear layers: each of their output "
+            "features has one.",
+        ),
+        Mistake(
+            lambda D, hidden: block_parameters(D, hidden) - D * D - D,
+            "You counted three projections: the joined heads go through a fourth one.",
+        ),
+        Mistake(
+            lambda D, hidden: block_parameters(D, hidden) - 4 * D,
+            "You left out the normalisations: each has a gain and a bias per feature.",
+        ),
+        Mistake(
+            lambda D, hidden: block_parameters(D, hidden) - 2 * D,
+            "Your normalisations have half of their numbers: there are two of them in "
+            "a block, and each has a gain and a bias per feature.",
+        ),
+        Mistake(
+            lambda D, hidden: 4 * (D * D + D) + D * hidden + hidden + 4 * D,
+            "You counted half of the MLP: it leads to the hidden units and back.",
+        ),
+        Mistake(
+            lambda D, hidden: 4 * (D * D + D) + 4 * D,
+            "You left the MLP out: in most models it holds two thirds of a block.",
+        ),
+        Mistake(
+            lambda D, hidden: block_parameters(D, 4 * D),
+            "You took four times the width for the hidden units: your count does not "
+            "depend on `hidden`.",
+        ),
+    ),
+)
+
+
+# layer_norm
+
+
+def layer_norm(x, gain, bias, eps):
+    centred = x - np.mean(x, axis=-1, keepdims=True)
+    variance = np.mean(centred**2, axis=-1, keepdims=True)
+    return gain * centred / np.sqrt(variance + eps) + bias
+
+
+def layer_norm_cases(rng):
+    def case(shape, eps, what, scale=1.0, shift=0.0):
+        D = shape[-1]
+        return Case(
+            (shift + scale * normal(rng, *shape), normal(rng, D), normal(rng, D), eps),
+            what,
+        )
+
+    return [
+        case((5,), 1e-5, "one token"),
+        case((3, 4), 1e-5, "3 tokens of 4 features"),
+        case((4, 4), 1e-5, "as many tokens as features, far from 0", shift=20),
+        case((2, 3, 5), 0.5, "a batch of 2, a large eps"),
+        case((3, 6), 1e-3, "tokens with very small features", scale=0.01),
+    ]
+
+
+def norm_but(*, axis=-1, ddof=0, centre=True, root=True, inside=True, gained=True):
+    def wrong(x, gain, bias, eps):
+        centred = x - x.mean(axis, keepdims=True) if centre else x
+        variance = (centred**2).mean(axis, keepdims=True)
+        if ddof:
+            variance = variance * x.shape[-1] / (x.shape[-1] - 1)
+        size = np.sqrt(variance + eps) if inside else np.sqrt(variance) + eps
+        size = size if root else size**2
+        return gain * centred / size + bias if gained else centred / size
+
+    return wrong
+
+
+LAYER_NORM = Exercise(
+    name="layer_norm",
+    chapter=11,
+    title="Layer normalisation",
+    objective="build the normalisation that stands around attention",
+    minutes=10,
+    difficulty=2,
+    points=3,
+    reference=layer_norm,
+    cases=layer_norm_cases,
+    torch=True,
+    mistakes=(
+        Mistake(
+            norm_but(axis=0),
+            "You normalised along the first axis: each token is normalised by itself, "
+            "over its features.",
+        ),
+        Mistake(
+            norm_but(ddof=1),
+            "You divided by one less than the features in the variance: layer "
+            "normalisation divides by their number.",
+        ),
+        Mistake(
+            norm_but(centre=False),
+            "You did not subtract the mean: that is another normalisation, by the root "
+            "of the mean square.",
+        ),
+        Mistake(
+            norm_but(root=False),
+            "You divided by the variance: its root has the unit of the features.",
+        ),
+        Mistake(
+            norm_but(inside=False),
+            "You added eps outside the root: it is added to the variance.",
+        ),
+        Mistake(
+            norm_but(gained=False),
+            "You left out gain and bias: with them each feature chooses a scale and a "
+            "level of its own.",
+        ),
+    ),
+)
+
+
+# mlp_as_lookup
+
+
+def mlp_as_lookup(x, key, key_bias, value):
+    weights = np.maximum(x @ key.T + key_bias, 0)
+    return weights @ value
+
+
+def lookup_cases(rng):
+    def case(lead, D, M, what):
+        given = normal(rng, *lead, D), normal(rng, M, D), normal(rng, M)
+        return Case((*given, normal(rng, M, D)), what)
+
+    return [
+        case((1,), 2, 3, "one token, 3 learned keys"),
+        case((4,), 3, 5, "4 tokens, 5 learned keys"),
+        case((2, 5), 4, 4, "a batch of 2, 5 tokens, as many keys as features"),
+    ]
+
+
+def normalised(weights):
+    total = weights.sum(-1, keepdims=True)
+    return weights / np.where(total == 0, 1, total)
+
+
+MLP_AS_LOOKUP = Exercise(
+    name="mlp_as_lookup",
+    chapter=11,
+    title="An MLP as attention over learned keys",
+    objective="say in what an MLP is like attention, and in what it is not",
+    minutes=10,
+    difficulty=2,
+    points=3,
+    reference=mlp_as_lookup,
+    cases=lookup_cases,
+    torch=True,
+    mistakes=(
+        Mistake(
+            lambda x, key, key_bias, value: (
+                np.exp(x @ key.T + key_bias)
+                / np.exp(x @ key.T + key_bias).sum(-1, keepdims=True)
+                @ value
+            ),
+            "You used softmax: in an MLP relu makes the weights, and the learned keys "
+            "do not compete.",
+        ),
+        Mistake(
+            lambda x, key, key_bias, value: (
+                normalised(np.maximum(x @ key.T + key_bias, 0)) @ value
+            ),
+            "You divided the weights by their sum: those of an MLP need not sum to 1.",
+        ),
+        Mistake(
+            lambda x, key, key_bias, value: np.maximum(x @ key.T, 0) @ value,
+            "You left out the bias of the keys: it says how well a token must fit "
+            "before a key answers at all.",
+        ),
+        Mistake(
+            lambda x, key, key_bias, value: (x @ key.T + key_bias) @ value,
+            "You left out relu: two matrix products in a row are only one.",
+        ),
+        Mistake(
+            lambda x, key, key_bias, value: (
+                np.maximum((x @ key.T + key_bias) / math.sqrt(x.shape[-1]), 0) @ value
+            ),
+            "You divided the scores by the root of the width, as attention does: an "
+            "MLP has no scale.",
+        ),
+        Mistake(
+            lambda x, key, key_bias, value: np.maximum(
+                np.maximum(x @ key.T + key_bias, 0) @ value, 0
+            ),
+            "You applied relu to the output as well: the second layer is linear.",
+        ),
+    ),
+)
+
+
+# carried_along
+
+
+def carried_along(query, key, value):
+    state, total = np.zeros((key.shape[-1], value.shape[-1])), np.zeros(key.shape[-1])
+    outputs = []
+    for q, k, v in zip(query, key, value, strict=True):
+        state, total = state + k[:, None] * v, total + k
+        outputs.append(q @ state / (q @ total))
+    return np.stack(outputs)
+
+
+def carried_cases(rng):
+    def case(n, E, Ev, what):
+        query, key = np.exp(normal(rng, 2, n, E))
+        return Case((query, key, normal(rng, n, Ev)), what)
+
+    return [
+        case(1, 2, 3, "a single token"),
+        case(5, 3, 2, "5 tokens, E=3, Ev=2"),
+        case(9, 2, 4, "9 tokens, E=2, Ev=4"),
+    ]
+
+
+def linear(query, key, value, *, mask=True, divide=True, offset=0, soft=False):
+    scores = query @ key.T
+    scores = np.exp(scores) if soft else scores
+    if mask:
+        scores = scores * np.tri(len(query), len(key), offset)
+    total = scores.sum(-1, keepdims=True)
+    return scores @ value / (np.where(total == 0, 1, total) if divide else 1)
+
+
+CARRIED_ALONG = Exercise(
+    name="carried_along",
+    chapter=11,
+    title="Attention that can be carried along",
+    objective="show when attention is a recurrence with a fixed state",
+    minutes=20,
+    difficulty=4,
+    points=5,
+    reference=carried_along,
+    cases=carried_cases,
+    torch=True,
+    mistakes=(
+        Mistake(
+            lambda *given: linear(*given, mask=False),
+            "You let every token see all others: a state that is carried along knows "
+            "only what came before.",
+        ),
+        Mistake(
+            lambda *given: linear(*given, divide=False),
+            "You did not divide by the sum of the weights: your outputs grow with the "
+            "number of tokens.",
+        ),
+        Mistake(
+            lambda *given: linear(*given, soft=True),
+            "You took exp of the scores: these features are positive already, and with "
+            "exp no state of fixed size would do.",
+        ),
+        Mistake(
+            lambda *given: linear(*given, offset=-1),
+            "You answered before you took the token in: each token sees itself, too.",
+        ),
+        Mistake(
+            lambda query, key, value: (
+                linear(query, key, value, divide=False)
+                / np.arange(1, len(query) + 1)[:, None]
+            ),
+            "You divided by the number of tokens so far: the weights sum to something "
+            "else, and that sum has to be carried along.",
+        ),
+        Mistake(
+            lambda query, key, value: linear(
+                query / np.linalg.norm(query, axis=-1, keepdims=True),
+                key,
+                value,
+                divide=False,
+            ),
+            "You normalised the queries instead of the weights: your weights of one "
+            "token do not sum to 1.",
+        ),
+    ),
+)
+
+
+# ablation_effect
+
+
+def ablation_effect(whole, without):
+    difference = without - whole
+    n = len(difference)
+    mean = np.sum(difference) / n
+    variance = np.sum((difference - mean) ** 2) / (n - 1)
+    return {"mean": float(mean), "error": float(math.sqrt(variance / n))}
+
+
+def effect_but(**change):
+    def wrong(whole, without):
+        replaced = {name: float(f(whole, without)) for name, f in change.items()}
+        return ablation_effect(whole, without) | replaced
+
+    return wrong
+
+
+def unpaired(whole, without):
+    both = np.var(whole, ddof=1) + np.var(without, ddof=1)
+    return math.sqrt(both / len(whole))
+
+
+ABLATION_EFFECT = Exercise(
+    name="ablation_effect",
+    chapter=11,
+    title="What does the part do?",
+    objective="report an ablation with the scatter of its effect",
+    minutes=12,
+    difficulty=3,
+    points=4,
+    reference=ablation_effect,
+    cases=lambda rng: [
+        Case((np.array([0.5, 0.7]), np.array([0.9, 1.0])), "2 seeds"),
+        Case(
+            (base := rng.uniform(0.5, 2, size=5), base + rng.uniform(0.1, 0.3, size=5)),
+            "5 seeds that differ more from each other than the part does",
+        ),
+        Case(
+            (rng.uniform(0.5, 1, size=8), rng.uniform(0.4, 1.2, size=8)),
+            "8 seeds, the effect may have either sign",
+        ),
+    ],
+    mistakes=(
+        Mistake(
+            effect_but(error=unpaired),
+            "You treated the two groups as unrelated: each seed was run with and "
+            "without the part, so the differences of its pairs are what scatters.",
+        ),
+        Mistake(
+            effect_but(mean=lambda a, b: np.mean(a) - np.mean(b)),
+            "Your sign is turned round: the effect of removing a part is the loss "
+            "without it minus the loss with it.",
+        ),
+        Mistake(
+            effect_but(error=lambda a, b: np.std(b - a, ddof=1)),
+            "You gave the scatter of single differences: the error of their mean is "
+            "smaller, by the root of the number of seeds.",
+        ),
+        Mistake(
+            effect_but(error=lambda a, b: np.std(b - a) / math.sqrt(len(a))),
+            "You divided by the number of seeds in the variance: with few seeds that "
+            "looks too sure. Divide by one less.",
+        ),
+        Mistake(
+            effect_but(mean=lambda a, b: np.mean(b / a - 1)),
+            "You returned a relative change: the difference itself is asked for.",
+        ),
+        Mistake(
+            effect_but(mean=lambda a, b: np.max(b - a)),
+            "You reported the seed with the largest effect: the maximum grows with the "
+            "number of tries.",
+        ),
+    ),
+)
+
+
+# all_modern_systems: written
+
+ALL_MODERN_SYSTEMS = Exercise(
+    name="all_modern_systems",
+    chapter=11,
+    title="The foundation of everything?",
+    objective="judge a claim about all modern systems",
+    minutes=12,
+    difficulty=3,
+    points=6,
+    kind="written",
+    rubric=(
+        (2, "names a widely used system or architecture without attention"),
+        (2, "says what attention lacks alone: positions, MLP, residual path, data"),
+        (1, "separates what is common from what is necessary"),
+        (1, "rewrites the claim so that it can be tested or cited"),
+    ),
+)
+
+EXERCISES = (
+    BLOCK_PARAMETERS,
+    LAYER_NORM,
+    MLP_AS_LOOKUP,
+    ABLATION_EFFECT,
+    ALL_MODERN_SYSTEMS,
+    CARRIED_ALONG,
+)
