@@ -1,0 +1,120 @@
+"""Pages for students and teachers: plain HTML files that load nothing.
+
+Everything that a student wrote is escaped. A page holds no case and no expected number:
+only what `judge` says to the student.
+"""
+
+import html
+
+from attnlib.exercises import get
+
+WORDS = {  # of each status, and what it looks like beside its colour
+    "right": ("✓", "Right"),
+    "wrong": ("✗", "Not right yet"),
+    "failed": ("✗", "Stopped with an error"),
+    "not answered": ("–", "Not answered"),
+    "to read": ("…", "Your teacher reads it"),
+    "by hand": ("…", "Your teacher grades it by hand"),
+    "invalid": ("!", "Not graded"),
+}
+NOTHING_YET = "Not answered yet."
+PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy"
+ content="default-src 'none'; style-src 'unsafe-inline'">
+<title>{title}</title>
+<style>
+:root {{ color-scheme: light dark }}
+body {{ font: 1.05rem/1.6 system-ui, sans-serif; max-width: 44rem; margin: 2rem auto;
+  padding: 0 1rem; overflow-wrap: anywhere }}
+section, article {{ border-top: 1px solid #767676; padding: 0.5rem 0 }}
+h2 {{ font-size: 1.15rem }}
+pre {{ white-space: pre-wrap; border-left: 4px solid #767676; padding-left: 0.75rem }}
+</style>
+</head>
+<body>
+<main>
+<h1>{title}</h1>
+{body}
+</main>
+</body>
+</html>
+"""
+
+
+def page(title, body):
+    """Return an HTML page; the body is HTML already."""
+    return PAGE.format(title=shown(title), body=body)
+
+
+def shown(text):
+    """Escape a text, without characters that HTML forbids."""
+    text = "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in str(text))
+    return html.escape(text.encode("utf-8", "replace").decode())
+
+
+def number(points):
+    """Write points without a needless .0."""
+    return f"{points:g}"
+
+
+def feedback(student, assignment, result, late):
+    """Return the page for a student."""
+    scored = [row for row in result.rows if row.score is not None]
+    points, maximum = sum(r.score for r in scored), sum(r.max for r in scored)
+    total = f"{number(points)} of {number(maximum)}"
+    parts = [f"<p>{shown(student)}{' · handed in late' if late else ''}</p>"]
+    if scored:
+        parts.append(f"<p><strong>{total} points</strong> for what was checked.</p>")
+    parts += [section(place, row) for place, row in enumerate(result.rows, start=1)]
+    if result.notes:
+        items = "\n".join(f"<li>{shown(note)}</li>" for note in result.notes)
+        parts.append(f"<section>\n<h2>Remarks</h2>\n<ul>\n{items}\n</ul>\n</section>")
+    return page(f"Feedback: {assignment.name}", "\n".join(parts))
+
+
+def section(place, row):
+    """Return what a student reads of one question."""
+    sign, word = WORDS[row.status]
+    points = "–" if row.score is None else number(row.score)
+    says_more = row.status not in ("to read", "right") and row.reason != NOTHING_YET
+    reason = f"\n<p>{shown(row.reason)}</p>" if says_more else ""
+    return (
+        f"<section>\n<h2>{place}. {shown(get(row.question).title)}</h2>\n"
+        f'<p><span aria-hidden="true">{sign}</span> {word}: '
+        f"{points} of {number(row.max)} points "
+        f"(<code>{shown(row.question)}</code>)</p>{reason}\n</section>"
+    )
+
+
+def written(assignment, results):
+    """Return the page with all written answers, question by question, and rubrics."""
+    parts = ["<p>For the teacher: nobody has scored these.</p>"]
+    for question in assignment.questions:
+        if question.written:
+            parts.append(written_question(question, results))
+    return page(f"Written answers: {assignment.name}", "\n".join(parts))
+
+
+def written_question(question, results):
+    """Return one question's rubric, and what each student wrote."""
+    exercise = get(question.name)
+    rubric = "\n".join(
+        f"<li>{number(points)}: {shown(what)}</li>" for points, what in exercise.rubric
+    )
+    parts = [f"<section>\n<h2>{shown(exercise.title)}</h2>\n<ul>\n{rubric}\n</ul>"]
+    silent = []
+    for student, result in results.items():
+        row = next(row for row in result.rows if row.question == question.name)
+        if row.status == "to read":
+            text = shown(result.written.get(question.name, ""))
+            head = f"<h3>{shown(student)}</h3>"
+            parts.append(f"<article>\n{head}\n<pre>{text}</pre>\n</article>")
+        else:
+            silent.append(f"{shown(student)} ({row.status})")
+    if silent:
+        parts.append(f"<p>Nothing to read from: {', '.join(silent)}.</p>")
+    return "\n".join([*parts, "</section>"])

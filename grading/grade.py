@@ -1,0 +1,120 @@
+"""Grade a folder or a zip of submissions.
+
+    python grading/grade.py 03_scaling downloads.zip --seed 4711
+    make grade ASSIGNMENT=03_scaling SUBMISSIONS=downloads.zip SEED=4711 JOBS=2 OUT=out
+
+Takes downloads of Canvas and Moodle as they are, folders with one folder or one
+notebook for each student, and zips of these. Students' code runs in a sandbox
+(bubblewrap, on Linux); the score is given outside of it. Written into the folder OUT:
+
+    grades.csv      student, assignment, question, score, max, status, late, reason
+    feedback/       a page for each student
+    written.html    the written answers, with their rubric, for you to read
+    refused.csv     files that were not graded, and why
+
+Interrupted? The same command goes on where it stopped. The hidden cases follow from the
+seed: without one, a seed is drawn, shown, and kept in OUT.
+"""
+
+import argparse
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from grading import batch, intake, report
+from grading.notebook import Invalid, read_assignment
+from grading.process import Worker
+from grading.sandbox import ROOT, Limits, Sandbox, SandboxError, find_bwrap, library
+
+EXPECTED = (
+    SandboxError,
+    intake.IntakeError,
+    batch.BatchError,
+    Invalid,
+    OSError,
+    ValueError,
+)
+
+
+def main(arguments=None):
+    """Run the command line; return the exit status."""
+    options = parser().parse_args(arguments)
+    try:
+        return grade(options)
+    except EXPECTED as error:
+        print(f"grade: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\nStopped. The same command goes on from here.", file=sys.stderr)
+        return 130
+
+
+def parser():
+    """Return the command line's parser."""
+    found = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add, limits = found.add_argument, Limits()
+    add("assignment", help="a release: its name (03_scaling), or its file")
+    add("submissions", type=Path, help="a folder or a zip")
+    add("--seed", type=int, help="whole number >= 0 that the hidden cases follow from")
+    add("--jobs", type=int, default=1, help="submissions graded at a time (1)")
+    add("--out", type=Path, help="folder to write to (grades/<assignment>)")
+    add("--no-sandbox", action="store_true", help="run their code with your own rights")
+    for name, what in (
+        ("cell", "seconds for a cell"),
+        ("call", "seconds for one call of an answer"),
+        ("submission", "seconds for a whole notebook"),
+        ("memory", "megabytes of memory"),
+    ):
+        kind, default = type(getattr(limits, name)), getattr(limits, name)
+        add(f"--{name}", type=kind, default=default, help=f"{what} ({default:g})")
+    return found
+
+
+def grade(options):
+    """Grade; return 0, also where single submissions are invalid."""
+    start = time.perf_counter()
+    assignment = read_assignment(release(options.assignment))
+    place, out = options.submissions, options.out or ROOT / "grades" / assignment.name
+    batch.check_places(place, out)
+    chosen, refused = intake.find(place, assignment)
+    if not chosen and not refused:
+        raise intake.IntakeError(f"{place} holds no file")
+    store = batch.Store(out, assignment.name, options.seed)
+    print(f"{assignment.name}: {len(chosen)} submissions, seed {store.seed}")
+    with tempfile.TemporaryDirectory(prefix="grading-") as folder:
+        sandbox = make_sandbox(options, library(folder, assignment), (place, out))
+        Worker(sandbox).stop()  # no sandbox, no grades: say so before anything else
+        results = batch.run(chosen, assignment, store, sandbox, max(options.jobs, 1))
+    report.write(out, assignment, results, refused)
+    report.summarise(assignment, results, refused)
+    print(f"{out / 'grades.csv'} is written, in {time.perf_counter() - start:.0f} s")
+    return 0
+
+
+def release(name):
+    """Return the path of a release, from its name or path."""
+    path = Path(name)
+    if path.suffix != ".ipynb":
+        path = ROOT / "chapters" / "exercises" / f"{name}.ipynb"
+    if not path.is_file():
+        known = sorted(p.stem for p in path.parent.glob("*.ipynb"))
+        raise ValueError(f"there is no release {path}; known: {', '.join(known)}")
+    return path
+
+
+def make_sandbox(options, stand_in, hidden):
+    """Return the sandbox that the options ask for; SandboxError where there is none."""
+    limits = Limits(options.cell, options.call, options.submission, options.memory)
+    bwrap = None if options.no_sandbox else find_bwrap()
+    if bwrap is None:
+        print("No sandbox: the students' code can read and change what you can.")
+    return Sandbox(stand_in, bwrap, (ROOT, *map(Path.resolve, hidden)), limits)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

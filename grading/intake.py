@@ -1,0 +1,221 @@
+"""Find submissions in what a teacher downloads: folders, zips, Canvas, Moodle, plain.
+
+Nothing is unpacked to the disk. Each file ends up graded, or among the refused with a
+reason; of several by one student the latest is graded.
+"""
+
+import contextlib
+import datetime
+import re
+import stat
+import unicodedata
+import zipfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from grading.notebook import MAX_BYTES, Invalid, parse
+
+CANVAS = re.compile(
+    r"(?P<name>[^_/]+)_(?P<late>LATE_)?(?P<user>\d+)_(?P<order>\d+)_(?P<file>.+)", re.I
+)
+MOODLE = re.compile(
+    r"(?P<name>[^/]+)_(?P<user>\d+)_assignsubmission_(?P<kind>[a-z]+)_?/?(?P<file>.*)"
+)
+RESUBMISSION = re.compile(r"(?:-(\d+)| ?\((\d+)\))$")
+NOISE = ("__MACOSX", ".DS_Store", "Thumbs.db", "desktop.ini", ".ipynb_checkpoints")
+MAX_FILES = 20_000
+NO_FILE = "it is a link or a device, and no file of its own"
+
+
+@dataclass(frozen=True)
+class File:
+    """A file of a download: where it is, its path inside, when it changed."""
+
+    place: Path  # the file itself, or the zip that holds it
+    path: str
+    time: float  # seconds
+    problem: str = ""
+    entry: int | None = None  # its number in the zip
+
+    @property
+    def parts(self):
+        """The folders and the name of its path."""
+        return [part for part in self.path.replace("\\", "/").split("/") if part]
+
+    def read(self):
+        """Return its bytes; Invalid where it is too large, or cannot be read."""
+        try:
+            with self.open() as stream:
+                data = stream.read(MAX_BYTES + 1)
+        except (
+            OSError,
+            zipfile.BadZipFile,
+            zlib.error,
+            RuntimeError,
+            EOFError,
+        ) as error:
+            raise Invalid(f"it cannot be read ({error})") from None
+        if len(data) > MAX_BYTES:
+            raise Invalid(f"it has more than {MAX_BYTES >> 20} MB")
+        return data
+
+    @contextlib.contextmanager
+    def open(self):
+        """Open it for reading."""
+        if self.entry is None:
+            with self.place.open("rb") as stream:
+                yield stream
+        else:
+            with (
+                zipfile.ZipFile(self.place) as archive,
+                archive.open(archive.infolist()[self.entry]) as stream,
+            ):
+                yield stream
+
+
+@dataclass(frozen=True)
+class Handed:
+    """One file that a student handed in; the greatest `order` is the latest."""
+
+    student: str
+    file: File
+    order: tuple
+    late: bool = False
+
+
+class IntakeError(Exception):
+    """There is nothing to grade: the text says why, to the instructor."""
+
+
+def find(place, assignment):
+    """Return ({student: Handed}, [(path, reason)]) of a folder or a zip.
+
+    Every file is in the first or in the second, but for those of NOISE.
+    """
+    found = [file for file in files(Path(place)) if not is_noise(file)]
+    refused = [(file.path, file.problem) for file in found if file.problem]
+    by_student = {}
+    for handed in owners([f for f in found if not f.problem], assignment):
+        by_student.setdefault(handed.student, []).append(handed)
+    chosen = {}
+    for student in sorted(by_student, key=lambda name: (name.casefold(), name)):
+        best, *others = by_student[student]
+        if others:
+            best, *others = sorted(
+                by_student[student], key=lambda h: rank(h, assignment), reverse=True
+            )
+        chosen[student] = best
+        reason = f"{best.file.path} of the same student is graded in its place"
+        refused += [(other.file.path, reason) for other in others]
+    return chosen, sorted(refused)
+
+
+def is_noise(file):
+    """Whether a file comes from an operating system or an editor."""
+    return any(part in NOISE or part.startswith("._") for part in file.parts)
+
+
+# Files of a download
+
+
+def files(place):
+    """Yield the files of a folder or of a zip, in order of their paths."""
+    if place.is_dir():
+        found = list(files_of_folder(place))
+    elif place.is_file() and zipfile.is_zipfile(place):
+        found = list(files_of_zip(place))
+    else:
+        what = "is neither a folder nor a zip" if place.exists() else "does not exist"
+        raise IntakeError(f"SUBMISSIONS={place} {what}")
+    if len(found) > MAX_FILES:
+        raise IntakeError(
+            f"{place} holds {len(found):,} files, more than {MAX_FILES:,}"
+        )
+    return sorted(found, key=lambda file: file.path)
+
+
+def files_of_folder(place):
+    """Yield the files below a folder; links are not followed."""
+    for path in place.rglob("*"):
+        inside = path.relative_to(place).as_posix()
+        facts = path.lstat()
+        if stat.S_ISDIR(facts.st_mode):
+            continue
+        problem = "" if stat.S_ISREG(facts.st_mode) else NO_FILE
+        yield File(path, inside, facts.st_mtime, problem)
+
+
+def files_of_zip(place):
+    """Yield the files of a zip; those that would leave its folder carry a problem."""
+    with zipfile.ZipFile(place) as archive:
+        for number, entry in enumerate(archive.infolist()):
+            if not entry.is_dir():
+                time = datetime.datetime(*entry.date_time).timestamp()
+                path, problem = entry.filename, problem_of(entry)
+                yield File(place, path, time, problem, number)
+
+
+def problem_of(entry):
+    """Say why an entry of a zip is not read, if so."""
+    path, mode = entry.filename.replace("\\", "/"), entry.external_attr >> 16
+    if path.startswith("/") or ":" in path[:2] or ".." in path.split("/"):
+        return "its path leads out of the zip"
+    if stat.S_IFMT(mode) not in (0, stat.S_IFREG):
+        return NO_FILE
+    return "it is encrypted" if entry.flag_bits & 1 else ""
+
+
+# Whose a file is
+
+
+def owners(found, assignment):
+    """Return a Handed for each File, from its path without a folder around all."""
+    depth = 1 if has_folder_around(found, assignment.name) else 0
+    return [owner(file, file.parts[depth:]) for file in found]
+
+
+def has_folder_around(found, name):
+    """Whether all files lie in one folder that is no student's."""
+    if len({file.parts[0] for file in found}) != 1:
+        return False
+    below = [file.parts[1:] for file in found]
+    if not all(below):
+        return False
+    if any(len(parts) > 1 or CANVAS.fullmatch(parts[0]) for parts in below):
+        return not MOODLE.fullmatch(f"{found[0].parts[0]}/")
+    books = [parts[0] for parts in below if parts[0].lower().endswith(".ipynb")]
+    return len(books) > 1 and not any(book.startswith(name) for book in books)
+
+
+def owner(file, parts):
+    """Read the student and the order of submissions out of a path."""
+    again = RESUBMISSION.search(Path(parts[-1]).stem)
+    number = int(next(filter(None, again.groups()))) if again else 0
+    if found := MOODLE.fullmatch("/".join(parts)):
+        return Handed(
+            clean(f"{found['name']}_{found['user']}"), file, (file.time, number)
+        )
+    if len(parts) > 1:
+        return Handed(clean(parts[0]), file, (file.time, number))
+    if found := CANVAS.fullmatch(parts[0]):
+        student = clean(f"{found['name']}_{found['user']}")
+        return Handed(student, file, (int(found["order"]), number), bool(found["late"]))
+    return Handed(clean(Path(parts[0]).stem), file, (file.time, number))
+
+
+def clean(name):
+    """Return a student's name fit to print: composed accents, no control characters."""
+    name = unicodedata.normalize("NFC", name).strip()
+    return "".join(c if c.isprintable() else "_" for c in name)[:120] or "_"
+
+
+def rank(handed, assignment):
+    """Order what one student handed in: notebooks, of this assignment, the latest."""
+    is_book = handed.file.parts[-1].lower().endswith(".ipynb")
+    try:
+        cells = parse(handed.file.read()) if is_book else []
+    except Invalid:
+        cells = []
+    ours = any(cell.grade_id in assignment.cells for cell in cells)
+    return is_book, ours, handed.order, handed.file.path

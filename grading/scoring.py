@@ -1,0 +1,164 @@
+"""One submission scored: judged out here, answered in the sandbox."""
+
+import re
+from dataclasses import dataclass, field
+
+from attnlib.exercises import get, judge
+from grading.notebook import Invalid, read_submission
+from grading.process import Gone
+from grading.session import Function, Session
+
+NOT_ANSWERED = "Not answered yet"
+LONGEST = 500  # characters of a reason
+
+
+@dataclass
+class Row:
+    """What came of one question; `score` is None where no machine can say."""
+
+    question: str
+    score: float | None
+    max: float
+    status: str
+    reason: str = ""
+
+    def __post_init__(self):
+        """Keep reasons short: what is quoted in them may be long."""
+        if len(self.reason) > LONGEST:
+            self.reason = f"{self.reason[: LONGEST - 3]}..."
+
+
+@dataclass
+class Result:
+    """What came of one submission: a row for each question, remarks, written texts."""
+
+    rows: list
+    notes: list = field(default_factory=list)
+    written: dict = field(default_factory=dict)
+
+
+def invalid(assignment, reason):
+    """Return the Result of what cannot be graded: no score, and the reason."""
+    questions = assignment.questions
+    return Result([Row(q.name, None, q.points, "invalid", reason) for q in questions])
+
+
+def score(data, assignment, seed, sandbox):
+    """Score the bytes of a submission. SandboxError where there is no sandbox."""
+    try:
+        submission = read_submission(data, assignment)
+    except Invalid as error:
+        return invalid(assignment, f"The file was not graded: {error}.")
+    cells = [(f"cell {n}", source) for n, (_, source) in enumerate(submission.cells)]
+    with Session(sandbox, cells) as session:
+        rows = [
+            written_row(question, submission, assignment)
+            if question.written
+            else judged_row(question, submission, session, assignment, seed)
+            for question in assignment.questions
+        ]
+        notes = submission.notes + notes_on_cells(submission, session, assignment)
+    return Result(rows, notes, submission.written)
+
+
+def written_row(question, submission, assignment):
+    """Say whether there is a text to read."""
+    name = question.name
+    given = "".join(assignment.cells[name].source.split())
+    text = "".join(submission.written.get(name, "").split())
+    if text in given:  # empty, or a part of what was given
+        return Row(name, None, question.points, "not answered", f"{NOT_ANSWERED}.")
+    return Row(name, None, question.points, "to read", "Your teacher reads this one.")
+
+
+def judged_row(question, submission, session, assignment, seed):
+    """Judge one answer."""
+    name = question.name
+    try:
+        found = session.get(name)
+    except Gone as gone:
+        return Row(name, 0, question.points, "failed", f"{name} {gone}.")
+    if "missing" in found:
+        return missing_row(question, submission, session)
+    exercise = get(name)
+    answer, problem = answer_in(found, exercise, session)
+    if problem:
+        return Row(name, 0, question.points, status_of(problem), problem)
+    try:
+        verdict = judge(exercise, answer, seed)
+    except Exception as error:  # ours, and never the student's loss
+        reason = f"The checker failed ({type(error).__name__}): grade this by hand."
+        return Row(name, None, question.points, "by hand", reason)
+    row = verdict_row(question, verdict, getattr(answer, "stopped", False))
+    if row.status == "right":
+        row.reason = unnamed_calls(question, submission, assignment)
+    return row
+
+
+def answer_in(found, exercise, session):
+    """Return the answer that `judge` takes, or None and what is wrong with it."""
+    name = exercise.name
+    if found.get("result", 0) is None or found.get("thing") == "ellipsis":
+        return None, f"{NOT_ANSWERED}."
+    if exercise.kind == "function":
+        if "function" in found:
+            return Function(session, name, exercise.torch), None
+        return None, f"{name} is no function."
+    if "result" in found:
+        return found["result"], None
+    what = found.get("thing") or ("function" in found and "function") or "other thing"
+    return None, f"{name} is a thing of type {what}; the task asks for a value."
+
+
+def missing_row(question, submission, session):
+    """Say why there is no answer of that name."""
+    name, points = question.name, question.points
+    defines = re.compile(rf"^(?:def )?{re.escape(name)}\b *[(=]", re.M)
+    for place, (owner, source) in enumerate(submission.cells):
+        if place in session.troubles and (owner == name or defines.search(source)):
+            reason = f"There is no {name}: {session.troubles[place]}."
+            return Row(name, 0, points, "failed", reason)
+    return Row(name, 0, points, "not answered", f"There is no {name} in the notebook.")
+
+
+def verdict_row(question, verdict, stopped):
+    """Return the row of a verdict."""
+    name, points = question.name, question.points
+    if verdict.passed:
+        return Row(name, points, points, "right")
+    status = "failed" if stopped else status_of(verdict.message)
+    return Row(name, 0, points, status, verdict.message)
+
+
+def status_of(problem):
+    """Return the status of an answer that gets no points."""
+    return "not answered" if problem.startswith(NOT_ANSWERED) else "wrong"
+
+
+def unnamed_calls(question, submission, assignment):
+    """Say which functions of attnlib an answer uses that its task does not name."""
+    task = assignment.cells.get(f"{question.name}-task")
+    named = task.source if task else ""
+    source = "\n".join(s for owner, s in submission.cells if owner == question.name)
+    used = set(re.findall(r"\battnlib\.(\w+)", source))
+    for names in re.findall(r"(?m)^\s*from attnlib[\w.]* import ([\w, ]+)", source):
+        used |= {part.split()[0] for part in names.split(",") if part.split()}
+    found = sorted(name for name in used if name not in named)
+    return (
+        f"It uses attnlib.{', attnlib.'.join(found)}: not in the task." if found else ""
+    )
+
+
+def notes_on_cells(submission, session, assignment):
+    """Return remarks on cells that failed, and on lines that were left out."""
+    notes = []
+    for place, text in sorted(session.troubles.items()):
+        owner = submission.cells[place][0]
+        whose = (
+            f"The cell {owner}" if owner in assignment.cells else "One of your cells"
+        )
+        notes.append(f"{whose} failed: {text}.")
+    own = [p for p in session.dropped if submission.cells[p][0] not in assignment.given]
+    if own:
+        notes.append("Lines that start with % or ! were left out.")
+    return notes
