@@ -5,9 +5,12 @@ a test can show the list and a planted fault can be seen in it.
 """
 
 import functools
+import gzip
 import http.server
+import itertools
 import json
 import os
+import re
 import shutil
 import threading
 from contextlib import contextmanager
@@ -21,6 +24,10 @@ AXE_TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practi
 THEMES = ["light", "dark"]
 WIDE, NARROW = 1400, 360
 HEIGHT = 900
+
+# Bytes, gzipped: of everything that a first visit fetches, and of our own scripts.
+WHOLE_PAGE, OWN_JAVASCRIPT = 1_300_000, 15_000
+OWN_SCRIPT = re.compile(r"/_static/(figures/[^/]+|book|live_host|mode)\.js(\?|$)")
 
 FLAGS = [
     "--no-sandbox",
@@ -47,6 +54,7 @@ class Visit:
 
     page: Page
     troubles: list = field(default_factory=list)
+    responses: list = field(default_factory=list)
 
     def listen(self, home):
         """Note every request beyond `home`, every failure and every error."""
@@ -60,6 +68,7 @@ class Visit:
                 route.abort()
 
         def answered(response):
+            self.responses.append(response)
             if response.status >= 400:
                 self.troubles.append(f"{response.status} for {response.url}")
 
@@ -75,7 +84,7 @@ class Visit:
 
 
 @contextmanager
-def visit(browser, home, path, *, theme="light", width=WIDE, leads_to=None):
+def visit(browser, home, path, *, theme="light", width=WIDE, leads_to=None, **options):
     """Open `home` + `path` in a fresh profile; yield the Visit once formulas are set.
 
     `home` is the address of a book's folder, with a last slash, on disk or on a server:
@@ -85,7 +94,7 @@ def visit(browser, home, path, *, theme="light", width=WIDE, leads_to=None):
     size = {"width": width, "height": HEIGHT}
     # With motion reduced, axe does not look at colours half-way through a fade.
     context = browser.new_context(
-        viewport=size, color_scheme=theme, reduced_motion="reduce"
+        viewport=size, color_scheme=theme, reduced_motion="reduce", **options
     )
     context.add_init_script(
         f"localStorage.setItem('mode', '{theme}');"
@@ -97,10 +106,52 @@ def visit(browser, home, path, *, theme="light", width=WIDE, leads_to=None):
         end = home + (leads_to or path)
         seen.page.goto(home + path, wait_until="commit")
         seen.page.wait_for_url(lambda address: address == end, wait_until="load")
-        settle(seen.page)
+        if options.get("java_script_enabled", True):
+            settle(seen.page)
         yield seen
     finally:
         context.close()
+
+
+class Hand:
+    """Moves things in a page of Chromium: see figures.py for what a hand can do."""
+
+    def __init__(self, page):
+        self.page = page
+        self.evaluate, self.press = page.evaluate, page.keyboard.press
+        self.wait = page.wait_for_timeout
+
+    def stroke(self, kind, points):
+        """Press at the first point, move along the others, and let go."""
+        if kind == "mouse":
+            mouse = self.page.mouse
+            mouse.move(*points[0])
+            mouse.down()
+            for x, y in points[1:]:
+                mouse.move(x, y, steps=3)
+            mouse.up()
+        elif len(points) == 1:
+            self.page.touchscreen.tap(*points[0])
+        else:
+            self.swipe(points)
+
+    def swipe(self, points):
+        """Move a finger along the points; Playwright itself knows taps only."""
+        tools = self.page.context.new_cdp_session(self.page)
+        whole = [points[0], *between(points)]
+        steps = ["touchStart"] + ["touchMove"] * (len(whole) - 1)
+        for step, (x, y) in zip(steps, whole, strict=True):
+            touch = {"type": step, "touchPoints": [{"x": x, "y": y}]}
+            tools.send("Input.dispatchTouchEvent", touch)
+        tools.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+        tools.detach()
+
+
+def between(points, steps=4):
+    """Yield points on the way from each point to the next, the ends included."""
+    for (x1, y1), (x2, y2) in itertools.pairwise(points):
+        for i in range(1, steps + 1):
+            yield x1 + (x2 - x1) * i / steps, y1 + (y2 - y1) * i / steps
 
 
 def settle(page):
@@ -168,6 +219,23 @@ def width_problems(page):
         }"""
     )
     return [f"wider than the window: {element}" for element in wide]
+
+
+def gzipped_bytes(seen):
+    """Return address → bytes that a first visit fetches, each as a server sends it."""
+    bodies = {response.url: response.body() for response in seen.responses}
+    return {url: min(len(b), len(gzip.compress(b, 6))) for url, b in bodies.items()}
+
+
+def weight_problems(seen):
+    """Return what makes the first visit to a page heavier than promised."""
+    sizes, problems = gzipped_bytes(seen), []
+    own = {url: n for url, n in sizes.items() if OWN_SCRIPT.search(url)}
+    if (whole := sum(sizes.values())) > WHOLE_PAGE:
+        problems.append(f"a first visit takes {whole} bytes, more than {WHOLE_PAGE}")
+    if (ours := sum(own.values())) > OWN_JAVASCRIPT:
+        problems.append(f"own scripts take {ours} bytes, more than {OWN_JAVASCRIPT}")
+    return problems
 
 
 def formula_problems(page):

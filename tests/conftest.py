@@ -3,6 +3,7 @@
 import arrays
 import numpy as np
 import pytest
+from book_fixtures import book, browser, built, firefox, on_disk  # noqa: F401
 from hypothesis import HealthCheck, settings
 
 # The same examples on every machine; a slow example is no failure on a busy core.

@@ -3,68 +3,24 @@
 The planted faults at the end show that each check can fail.
 """
 
+import base64
 import html.parser
 import json
-import os
+import random
 import re
 import shutil
-import subprocess
-import sys
 import urllib.parse
 from pathlib import Path
 
 import browser as look
 import pytest
-from playwright.sync_api import sync_playwright
+from book_fixtures import ROOT, run_build
 
 from tools import build_book, vendor
 
-ROOT = Path(__file__).parents[1]
 PAGES = [f"{page}.html" for page in build_book.pages(ROOT)]
 NOTEBOOKS = [page for page in PAGES if (ROOT / page).with_suffix(".ipynb").exists()]
 SEARCH = "search.html?q=softmax"
-
-
-def run_build(output, root=ROOT):
-    """Run the build command of the book in `root`; return what happened."""
-    command = [sys.executable, str(ROOT / "tools" / "build_book.py")]
-    return subprocess.run(
-        [*command, "--root", str(root), "--output", str(output)],
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-    )
-
-
-@pytest.fixture(scope="session")
-def built(tmp_path_factory):
-    """Build the book once; return (its folder, what happened)."""
-    output = tmp_path_factory.mktemp("book") / "html"
-    return output, run_build(output)
-
-
-@pytest.fixture(scope="session")
-def book(built):
-    """The folder of the built pages."""
-    output, done = built
-    if done.returncode:
-        pytest.fail("there is no book: see test_the_book_is_built", pytrace=False)
-    return output
-
-
-@pytest.fixture(scope="session")
-def browser():
-    """One Chromium for all tests; in CI its absence is a failure, not a skip."""
-    path = look.find_chromium()
-    if path is None:
-        reason = "no Chromium: install one, or set CHROMIUM to its path"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
-    with sync_playwright() as play:
-        chromium = play.chromium.launch(executable_path=path, args=look.FLAGS)
-        yield chromium
-        chromium.close()
 
 
 # ---------------------------------------------------------------- without a browser
@@ -225,12 +181,6 @@ def test_vendored_files_are_those_of_their_packages():
 # -------------------------------------------------------------------- in a browser
 
 
-@pytest.fixture(scope="session")
-def on_disk(book):
-    """The address of the book's folder, for file://."""
-    return book.as_uri() + "/"
-
-
 @pytest.mark.parametrize("theme", look.THEMES)
 @pytest.mark.parametrize("page", [*PAGES, SEARCH])
 def test_page_from_a_folder(browser, on_disk, page, theme):
@@ -256,7 +206,17 @@ def test_page_from_a_server(browser, book, page):
         look.visit(browser, home, page, width=look.NARROW) as seen,
     ):
         problems = look.formula_problems(seen.page) + look.width_problems(seen.page)
+        problems += look.weight_problems(seen)
         assert seen.troubles + problems == []
+
+
+def test_every_script_of_ours_is_weighed(book):
+    """What stands in the book beside the vendored files and the theme's is ours."""
+    own = [path.name for path in (ROOT / "assets").glob("*.js")]
+    own += [f"figures/{path.name}" for path in (book / "_static/figures").glob("*")]
+    scripts = [name for name in own if name.endswith(".js")]
+    assert len(scripts) > 3
+    assert all(look.OWN_SCRIPT.search(f"/_static/{name}") for name in scripts)
 
 
 def test_the_first_page_opens_the_landing_page(browser, on_disk):
@@ -384,6 +344,29 @@ def test_a_fault_in_the_browser_is_found(browser, tmp_path, check, fault):
     plant(tmp_path, fault)
     with look.visit(browser, home, "page.html") as seen:
         assert check(seen.page) != []
+
+
+@pytest.mark.parametrize(
+    ("name", "count", "word"),
+    [("theme.js", 1_400_000, "a first visit"), ("_static/book.js", 16_000, "own")],
+)
+def test_a_heavy_script_is_found(browser, tmp_path, name, count, word):
+    noise = random.Random(7).randbytes(count)  # gzip makes it no smaller
+    plant(tmp_path, f'<script src="{name}"></script>')
+    (tmp_path / "_static").mkdir()
+    (tmp_path / name).write_text(f"// {base64.b64encode(noise).decode()}")
+    with (
+        look.serve(tmp_path) as home,
+        look.visit(browser, home, "page.html") as seen,
+    ):
+        problems = look.weight_problems(seen)
+    (tmp_path / name).write_text("// light")
+    with (
+        look.serve(tmp_path) as home,
+        look.visit(browser, home, "page.html") as seen,
+    ):
+        assert look.weight_problems(seen) == []
+    assert [problem[: len(word)] for problem in problems] == [word]
 
 
 def test_a_changed_vendored_byte_is_found(tmp_path):

@@ -21,6 +21,9 @@ from pathlib import Path
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from tools import live, theme  # noqa: E402 (also when this file is run as a script)
 
 ANSI = re.compile(r"\x1b\[[0-9;]*m")  # the colours of a terminal
 
@@ -112,8 +115,18 @@ def finish(root, built):
     }
     (built / "index.html").write_text(REDIRECT.format(**values), encoding="utf-8")
     link_pages(built)
+    theme.mend(built)
+    add_live_figures(built)
     # GitHub Pages would otherwise leave out the folders whose names start with "_".
     (built / ".nojekyll").touch()
+
+
+def add_live_figures(built):
+    """Bring the live figures' scripts and styles to the pages that have one."""
+    try:
+        live.add_figures(built)
+    except ValueError as error:
+        raise BookError(str(error)) from error
 
 
 def link_pages(built):
