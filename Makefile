@@ -4,6 +4,8 @@ PYTHON ?= python3
 JOBS ?= 2
 PORT ?= 8000
 
+CORES ?= $(shell $(PYTHON) -c 'import os; print(os.cpu_count())')
+
 VENV := .venv
 RUN := $(VENV)/bin/python
 READY := $(VENV)/.ready
@@ -14,10 +16,10 @@ export OPENBLAS_NUM_THREADS ?= 1
 export MKL_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help book serve test notebooks check lint format clean
+.PHONY: help book serve test notebooks check lint format bench release grade links clean
 
 help: ## say what each command does
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
 book: $(READY) ## build the HTML book from the stored outputs: _build/html/index.html
 	@$(RUN) tools/build_book.py
@@ -42,6 +44,24 @@ lint: $(READY) ## check the style of code and notebooks
 format: $(READY) ## format code and notebooks (run `make notebooks` after it)
 	$(RUN) -m ruff check --fix .
 	$(RUN) -m ruff format .
+
+bench: $(READY) ## measure attention beside its peers, and make the page of results (ARGS="--full --runs 3")
+	@OMP_NUM_THREADS=$(CORES) OPENBLAS_NUM_THREADS=$(CORES) MKL_NUM_THREADS=$(CORES) \
+	  $(RUN) -m benchmarks attention $(ARGS)
+	@$(RUN) -m benchmarks page
+
+links: $(READY) ## write the repository's address everywhere (REPO=, BRANCH=); alone: check
+	@$(RUN) tools/links.py $(if $(REPO),"$(REPO)" $(if $(BRANCH),--branch "$(BRANCH)"),--check)
+
+release: $(READY) ## make the students' notebooks from exercises/ (SRC=, OUT=)
+	@$(RUN) grading/release.py $(if $(SRC),--sources "$(SRC)") $(if $(OUT),--output "$(OUT)")
+
+grade: $(READY) ## grade ASSIGNMENT=03_scaling SUBMISSIONS=folder-or-zip (SEED= JOBS= OUT=)
+	@test -n "$(ASSIGNMENT)" -a -n "$(SUBMISSIONS)" || { \
+	  echo "name both: make grade ASSIGNMENT=03_scaling SUBMISSIONS=downloads.zip"; exit 2; }
+	@$(RUN) grading/grade.py "$(ASSIGNMENT)" "$(SUBMISSIONS)" --jobs "$(JOBS)" \
+	  $(if $(SEED),--seed "$(SEED)") $(if $(OUT),--out "$(OUT)") \
+	  $(if $(NO_SANDBOX),--no-sandbox)
 
 clean: ## remove what was built and cached; .venv stays
 	rm -rf _build build dist *.egg-info .pytest_cache .ruff_cache .hypothesis

@@ -115,11 +115,10 @@ class Function:
     def __call__(self, *args, **kwargs):
         """Return the result; changed arguments are changed here, too."""
         reply = self.ask(args, kwargs, self.tensors)
-        if self.torch and not self.tensors and wants_tensors(reply):
+        if self.torch and not self.tensors and "raised" in reply:
             again = self.ask(args, kwargs, tensors=True)
             if "result" in again:
                 self.tensors, reply = True, again
-        self.torch = False  # the first case decides
         return self.result(reply, (args, kwargs))
 
     def ask(self, args, kwargs, tensors):
@@ -148,12 +147,6 @@ class Function:
         if reply.get("changed") is not None:
             write_back(arguments, reply["changed"])
         return reply["result"]
-
-
-def wants_tensors(reply):
-    """Whether a call failed as code for torch does when it meets arrays."""
-    kinds = ("TypeError", "AttributeError")
-    return reply.get("raised") in kinds and reply.get("torch") is True
 
 
 def write_back(old, new):

@@ -44,7 +44,9 @@ def test_chapter_uses_attnlib(path):
 
 def test_every_notebook_is_in_the_table_of_contents():
     found = {*ROOT.glob("chapters/**/*.ipynb")}
-    assert {p for p in found if ".ipynb_checkpoints" not in p.parts} == {*CHAPTERS}
+    named = {ROOT / f"{name}.ipynb" for name in notebooks.toc_files()}
+    assert {p for p in found if ".ipynb_checkpoints" not in p.parts} <= named
+    assert {*CHAPTERS} == {p for p in named & found if "exercises" not in p.parts}
 
 
 def test_every_page_of_the_table_of_contents_exists():
@@ -246,6 +248,10 @@ def drop_set_up(nb):
     del nb.cells[0]
 
 
+def add_widget_view(nb):
+    nb.cells[3].outputs[0].data[notebooks.WIDGET_VIEW] = {"model_id": "0f1e2d"}
+
+
 def grow(nb):
     nb.cells[3].outputs[0].data["image/png"] = "A" * (notebooks.MAX_BYTES + 1)
 
@@ -276,6 +282,7 @@ FAULTS = {
     "an error": (add_error, "ended in KeyError"),
     "a warning": (add_stderr, "wrote to stderr"),
     "a figure without alt text": (drop_alt, "draws a figure that no alt text tells"),
+    "a widget's view": (add_widget_view, "not in normal form"),
     "no set-up": (drop_set_up, "not in normal form"),
     "a large file": (grow, "more than 1,500,000"),
 }
@@ -307,6 +314,27 @@ def test_executing_twice_gives_the_same_bytes(tmp_path):
     assert path.read_bytes() == first
     outputs = notebooks.read(path).cells[1].outputs
     assert [o.output_type for o in outputs] == ["stream", "execute_result"]
+
+
+WIDGET = """\
+from attnlib.widgets import SoftmaxScale
+
+SoftmaxScale(d_k=4)\
+"""
+
+
+def test_a_live_figure_is_stored_as_its_table(tmp_path):
+    """Nothing of a kernel's widget, so two runs store the same bytes."""
+    path = tmp_path / "live.ipynb"
+    nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(WIDGET)])
+    nbformat.write(nb, path)
+    assert notebooks.main(["execute", str(path)]) == 0
+    first = path.read_bytes()
+    assert notebooks.main(["execute", str(path)]) == 0
+    assert path.read_bytes() == first
+    stored = notebooks.read(path)
+    assert {*stored.cells[1].outputs[0].data} == {"text/plain", "text/html"}
+    assert {*stored.metadata} == {"kernelspec", "language_info"}
 
 
 def test_an_unknown_notebook_is_named(tmp_path):

@@ -6,7 +6,8 @@
 
 Without a FILE: every notebook of _toc.yml. The normal form makes a difference between
 two versions of a notebook a difference in what it says: cells numbered 1..N, ids that
-follow from the source, no stderr, one stdout per run of prints, minimal metadata.
+follow from the source, no stderr, one stdout per run of prints, minimal metadata, no
+view of a widget that lived in a kernel.
 """
 
 import argparse
@@ -30,16 +31,27 @@ SECTIONS = (
 )
 MAX_BYTES = 1_500_000
 KEPT_METADATA = ("mystnb", "tags", "nbgrader")
+WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 SET_UP = """\
 # Set-up, the same in every chapter: one thread, so that results repeat on every
-# machine, and attnlib where it is missing (in Colab, say).
+# machine, and attnlib where it is missing (in Colab, say). Nothing else is replaced.
 import importlib.util
 import os
+import subprocess
+import sys
 
 for library in ("OMP", "OPENBLAS", "MKL"):
     os.environ.setdefault(f"{{library}}_NUM_THREADS", "1")
 if importlib.util.find_spec("attnlib") is None:
-    %pip install --quiet "attnlib[plot] @ git+{url}@{branch}"\
+    pip = [sys.executable, "-m", "pip", "install", "-qq", "--disable-pip-version-check"]
+    needed = {{"array_api_compat": "array-api-compat", "anywidget": "anywidget"}}
+    new = [needed[name] for name in needed if importlib.util.find_spec(name) is None]
+    source = "git+{url}@{ref}"
+    subprocess.run([*pip, "--no-deps", f"attnlib @ {{source}}"], check=True)
+    if new:
+        subprocess.run([*pip, *new], check=True)
+    importlib.invalidate_caches()
+    print("Installed", ", ".join(["attnlib", *new]), "from", source)\
 """
 
 
@@ -48,10 +60,14 @@ def config():
     return yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
 
 
-def set_up_source():
-    """Source of the set-up cell, for the repository that _config.yml names."""
-    repository = config()["repository"]
-    return SET_UP.format(url=repository["url"], branch=repository["branch"])
+def set_up_source(repository=None):
+    """Source of the set-up cell, for the repository that _config.yml names.
+
+    It installs from the commit where one is named, from the branch otherwise.
+    """
+    repository = repository or config()["repository"]
+    ref = repository.get("commit") or repository["branch"]
+    return SET_UP.format(url=repository["url"], ref=ref)
 
 
 def toc_files():
@@ -72,9 +88,12 @@ def toc_files():
 
 
 def notebooks():
-    """Paths of the notebooks of _toc.yml, in reading order."""
+    """Paths of the chapters of _toc.yml, in reading order.
+
+    The exercises' releases are left out: they are made from their sources.
+    """
     paths = (ROOT / f"{name}.ipynb" for name in toc_files())
-    return [path for path in paths if path.exists()]
+    return [path for path in paths if path.exists() and path.parent.name == "chapters"]
 
 
 # The normal form
@@ -146,6 +165,9 @@ def normal_output(output, count):
         output.execution_count = count
     if "metadata" in output:
         output.metadata = nbformat.from_dict({})
+    if "data" in output:
+        # It names a widget of a kernel that is gone; the HTML beside it stays.
+        output.data.pop(WIDGET_VIEW, None)
     return output
 
 

@@ -91,7 +91,17 @@ def observe_all(exercise, answer, cases):
         def answer():
             return value
 
-    call = with_tensors if exercise.torch and only_tensors(answer, cases[0]) else direct
+    outcomes = calls_of(answer, cases, direct)
+    if exercise.torch and "torch" in sys.modules and any(o.raised for o in outcomes):
+        again = calls_of(answer, cases, with_tensors)
+        wants_tensors = any("must be Tensor" in outcome.text for outcome in outcomes)
+        if wants_tensors or not any(outcome.raised for outcome in again):
+            return again
+    return outcomes
+
+
+def calls_of(answer, cases, call):
+    """Call the answer on the cases in one way, up to the one that stops it."""
     outcomes = []
     for case in cases:
         outcomes.append(observe(answer, case, call))
@@ -108,15 +118,6 @@ def direct(function, args, kwargs):
 def with_tensors(function, args, kwargs):
     """Call a function with tensors that share the arrays' memory."""
     return function(*to_tensors(args), **to_tensors(kwargs))
-
-
-def only_tensors(answer, case):
-    """Whether an answer fails on arrays, and does not on tensors."""
-    if "torch" not in sys.modules:
-        return False
-    if observe(answer, case).raised is None:
-        return False
-    return observe(answer, case, with_tensors).raised is None
 
 
 def observe(function, case, call=direct):

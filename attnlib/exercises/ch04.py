@@ -118,6 +118,10 @@ CAUSAL_SELF_ATTENTION = Exercise(
             "features of queries and keys.",
         ),
         Mistake(
+            causal_but(width=lambda q: 1),
+            "You left the scale out: your weights are too sharp.",
+        ),
+        Mistake(
             causal_but(axis=-2),
             "You normalised over the queries: the columns of your weights sum to 1, "
             "the rows do not.",
@@ -177,6 +181,11 @@ ADD_POSITIONS = Exercise(
             along_first_axis,
             "You counted along the first axis: in a batch all tokens of one text then "
             "get the same position.",
+        ),
+        Mistake(
+            lambda x: encoded(x, np.arange(x.shape[-3])[:, None, None]),
+            "You counted the texts of the batch: all tokens of one text get the same "
+            "position, and without a batch your line fails.",
         ),
         Mistake(
             lambda x: encoded(x, tokens(x), halves=True),
@@ -376,6 +385,19 @@ DECODE_STEP = Exercise(
             ),
             "Your new token sees only itself: its output is its own value, whatever is "
             "stored.",
+        ),
+        Mistake(
+            lambda x, past_key, past_value, W_Q, W_K, W_V: (
+                reference_attention(
+                    x @ W_Q,
+                    joined(past_key, x @ W_K),
+                    joined(past_value, x @ W_V),
+                    scale=1.0,
+                ),
+                joined(past_key, x @ W_K),
+                joined(past_value, x @ W_V),
+            ),
+            "You left the scale out: your weights are too sharp.",
         ),
         Mistake(
             decode_but(store_key=in_front, store_value=in_front),

@@ -325,7 +325,8 @@ def nothing_yet(L, Ev, lead=()):
 
 def absorb_block_cases(rng):
     def block(L, S, Ev, lead=(), shift=0.0):
-        return rng.normal(size=(*lead, L, S)) + shift, rng.normal(size=(*lead, S, Ev))
+        scores = np.round(16 * rng.normal(size=(*lead, L, S))) / 16 + shift
+        return scores, rng.normal(size=(*lead, S, Ev))  # scores exact in float32, too
 
     hidden, value = block(3, 4, 2)
     hidden[1] = hidden[0, :2] = -np.inf
@@ -459,7 +460,7 @@ def merge_parts(left, right):
 
 def merge_parts_cases(rng):
     def part(L, S, Ev, lead=(), shift=0.0):
-        scores = rng.normal(size=(*lead, L, S)) + shift
+        scores = np.round(16 * rng.normal(size=(*lead, L, S))) / 16 + shift
         return state_of(scores, rng.normal(size=(*lead, S, Ev)))
 
     return [
@@ -477,13 +478,13 @@ def result(part):
     return part[2] / np.where(part[1] == 0, 1, part[1])
 
 
-def joined(left, right, *, to_left=True, to_right=True, finite=True, share=None):
+def joined(left, right, *, to_left=True, to_right=True, finite=True, divide=True):
     """The right merge, but for what a mistake leaves out."""
     m = np.maximum(left[0], right[0])
     m = np.where(m == -np.inf, 0, m) if finite else m
     a = np.exp(left[0] - m) if to_left else 1
     b = np.exp(right[0] - m) if to_right else 1
-    total = a * left[1] + b * right[1]
+    total = a * left[1] + b * right[1] if divide else 1
     return (a * left[2] + b * right[2]) / np.where(total == 0, 1, total)
 
 
@@ -525,8 +526,8 @@ MERGE_PARTS = Exercise(
         ),
         Mistake(
             lambda left, right: joined(left, right, finite=False),
-            "You are right where there are keys, but with none in either part your "
-            "factor is exp(-inf - -inf), which is NaN.",
+            "You are right where there are keys, but with none in either part you get "
+            "NaN, from a factor exp(-inf - -inf) or from a division 0 / 0.",
         ),
         Mistake(
             lambda left, right: np.where(
@@ -549,6 +550,11 @@ MERGE_PARTS = Exercise(
             lambda left, right: result(left) + result(right),
             "You added two results that were divided already: their weights sum to 2 "
             "where both parts have keys.",
+        ),
+        Mistake(
+            lambda left, right: joined(left, right, divide=False),
+            "You joined the sums and did not divide by the joined total: your output "
+            "is far larger than the values.",
         ),
     ),
 )

@@ -48,12 +48,13 @@ BLOCK_PARAMETERS = Exercise(
         ),
         Mistake(
             lambda D, hidden: block_parameters(D, hidden) - 4 * D,
-            "You left out the normalisations: each has a gain and a bias per feature.",
+            "There are 4 D numbers missing: the two normalisations have that many, and "
+            "so do the biases of the four projections.",
         ),
         Mistake(
             lambda D, hidden: block_parameters(D, hidden) - 2 * D,
-            "Your normalisations have half of their numbers: there are two of them in "
-            "a block, and each has a gain and a bias per feature.",
+            "There are 2 D numbers missing: one normalisation has that many (a gain and "
+            "a bias per feature), and so have the biases of two projections.",
         ),
         Mistake(
             lambda D, hidden: 4 * (D * D + D) + D * hidden + hidden + 4 * D,

@@ -1,0 +1,22 @@
+"""python -m benchmarks attention|gpu|course|page [options]."""
+
+import importlib
+import sys
+
+PARTS = ("attention", "gpu", "course", "page")
+
+
+def main(arguments):
+    """Hand over to the part that was asked for; attention without a name."""
+    if arguments and arguments[0] in ("-h", "--help"):
+        print(__doc__)
+        return 0
+    named = bool(arguments) and not arguments[0].startswith("-")
+    part, rest = (arguments[0], arguments[1:]) if named else ("attention", arguments)
+    if part not in PARTS:
+        sys.exit(f"there is no part {part!r}; choose one of {', '.join(PARTS)}")
+    return importlib.import_module(f"benchmarks.{part}").main(rest)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
