@@ -53,8 +53,8 @@ BLOCK_PARAMETERS = Exercise(
         ),
         Mistake(
             lambda D, hidden: block_parameters(D, hidden) - 2 * D,
-            "There are 2 D numbers missing: one normalisation has that many (a gain and "
-            "a bias per feature), and so have the biases of two projections.",
+            "There are 2 D numbers missing: one normalisation has that many (a gain "
+            "and a bias per feature), and so have the biases of two projections.",
         ),
         Mistake(
             lambda D, hidden: 4 * (D * D + D) + D * hidden + hidden + 4 * D,
