@@ -121,7 +121,9 @@ class Sandbox:
         for path in hidden:  # empty folders where they would be seen
             if any(folder in path.parents for folder in seen):
                 inside.setdefault(path, None)
-        options, made, closed = [], set(), ["--remount-ro", "/dev", "--remount-ro", "/"]
+        # The private folder first: this checkout itself may lie below the real /tmp.
+        options = ["--perms", "1777", "--size", TEMPORARY, "--tmpfs", "/tmp"]
+        made, closed = {Path("/tmp")}, ["--remount-ro", "/dev", "--remount-ro", "/"]
         for path, source in sorted((seen | inside).items(), key=depth):
             options += parents(path, made)
             if source is None:
@@ -129,7 +131,6 @@ class Sandbox:
                 closed += ["--remount-ro", path]
             else:
                 options += ["--ro-bind", source, path]
-        options += ["--perms", "1777", "--size", TEMPORARY, "--tmpfs", "/tmp"]
         return [*map(str, [*options, "--dev", "/dev", *closed]), "--chdir", "/tmp"]
 
     def config(self, library, user):

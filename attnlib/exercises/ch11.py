@@ -48,12 +48,12 @@ BLOCK_PARAMETERS = Exercise(
         ),
         Mistake(
             lambda D, hidden: block_parameters(D, hidden) - 4 * D,
-            "There are 4 D numbers missing: the two normalisations have that many, and "
+            "You are 4 D numbers short: the two normalisations have that many, and "
             "so do the biases of the four projections.",
         ),
         Mistake(
             lambda D, hidden: block_parameters(D, hidden) - 2 * D,
-            "There are 2 D numbers missing: one normalisation has that many (a gain "
+            "You are 2 D numbers short: one normalisation has that many (a gain "
             "and a bias per feature), and so have the biases of two projections.",
         ),
         Mistake(

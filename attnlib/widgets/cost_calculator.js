@@ -97,31 +97,31 @@ const FACTS = [
 
 /** Shares of the layer's FLOPs against n, both logarithmic, from 0.1 % on. */
 function sharePicture() {
-  const x = (n) => 46 + 17 * Math.log2(n);
+  const x = (n) => 59 + 16.2 * Math.log2(n);
   const y = (share) => 22 - 56 * Math.log10(share);
   const id = freshId();
   const text = (left, top, words, anchor = "start") => svg("text",
-    { x: left, y: top, "text-anchor": anchor, style: "font-size: 13px" }, words);
+    { x: left, y: top, "text-anchor": anchor }, words);
   const line = (dash, width) => svg("path", { fill: "none", "stroke-dasharray": dash,
     style: `stroke: var(--attn-ink); stroke-width: ${width}` });
   const curves = [line("", 1.4), line("", 3), line("6 4", 1.4)];
-  const labels = [text(50, 0, PARTS[0]), text(386, 0, PARTS[1], "end"), text(50, 0, PARTS[2])];
+  const labels = [text(63, 0, PARTS[0]), text(382, 0, PARTS[1], "end"), text(63, 0, PARTS[2])];
   const mark = line("2 3", 1.4);
   const name = text(0, 184, "");
   const points = Array.from({ length: 5 }, (_, k) => svg("circle", { r: 4, style:
     `stroke: var(--attn-ink); stroke-width: 1.6; fill: var(--attn-${k < 3 ? "ink" : "ground"})` }));
   const ticks = [0, 1, 2, 3].map((k) =>
-    text(42, y(10 ** -k) + 4, `${100 / 10 ** k} %`, "end"));
+    text(53, y(10 ** -k) + 5, `${100 / 10 ** k} %`, "end"));
   ["1", "10", "100", "1,000", "10⁴", "10⁵", "10⁶"].forEach((words, k) =>
-    ticks.push(text(x(10 ** k), 206, words, "middle")));
+    ticks.push(text(x(10 ** k), 207, words, "middle")));
   const picture = svg("svg", { viewBox: "0 0 400 212", role: "img", style: "max-width: 30rem" },
-    svg("clipPath", { id }, svg("rect", { x: 46, width: 344, height: 190 })),
-    svg("path", { class: "attn-axis", fill: "none", d: "M46 18V190H390" }),
+    svg("clipPath", { id }, svg("rect", { x: 59, width: 331, height: 190 })),
+    svg("path", { class: "attn-axis", fill: "none", d: "M59 18V190H390" }),
     svg("g", { "clip-path": `url(#${id})` }, curves), mark, points, labels, ticks, name);
   picture.show = (state, { curves: columns, shares: now, crossover, mlp_crossover }) => {
     curves.forEach((curve, part) => curve.setAttribute("d", `M${columns[part].map((share, k) =>
       `${x(2 ** k)},${y(share).toFixed(1)}`).join("L")}`));
-    labels[0].setAttribute("y", y(columns[0][0]) + 15);
+    labels[0].setAttribute("y", y(columns[0][0]) + 18);
     const [low, end] = [columns[0][20], columns[1][20]];
     labels[1].setAttribute("y", Math.min(y(end) + (end < low ? 18 : -7), 165));
     labels[2].setAttribute("y", y(columns[2][0]) - 5);

@@ -65,7 +65,7 @@ function numbers({ count, noise, bandwidth: h, query, seed }) {
   };
 }
 
-// ---- pictures: x from 0 to 1 is 46 to 400 --------------------------------------------
+// ---- pictures: x from 0 to 1 is 46 to 400 of what is seen, −8 to 410 ------------------
 
 const across = (share) => 46 + 354 * share;
 const XS = POINTS.map(across);
@@ -91,7 +91,7 @@ function plot(take, ...parts) {
   const follow = (event) => {
     if (event.type === "pointermove" && !event.buttons) return;
     const { left, width } = picture.getBoundingClientRect();
-    const x = ((event.clientX - left) / width) * 410;
+    const x = ((event.clientX - left) / width) * 418 - 8;
     take(Math.min(1, Math.max(0, (x - 46) / 354)));
   };
   picture.addEventListener("pointerdown", follow);
@@ -111,13 +111,13 @@ function fitPicture(take) {
   const query = svg("g", {}, at, name, dotAt);
   const foot = svg("g", {},
     svg("line", { class: "attn-axis", x1: 46, x2: 400, y1: 252, y2: 252 }),
-    [0, 0.5, 1].map((v) => label(across(v), 268, String(v))));
+    [0, 0.5, 1].map((v) => label(across(v), 269, String(v))));
   truth.setAttribute("d", path(XS, POINTS.map((x) => y(curve(x)))));
   const picture = plot(take, band, marks, truth, fit, query, foot,
     [-2, -1, 0, 1, 2].map((v) => label(40, y(v) + 4, fixed(v, 0), "end")));
   picture.show = (state, found) => {
     const fits = state.view === "fit";
-    picture.setAttribute("viewBox", `0 0 410 ${fits ? 272 : 230}`);
+    picture.setAttribute("viewBox", `-8 0 418 ${fits ? 274 : 232}`);
     place(foot, { transform: `translate(0 ${fits ? 0 : -42})` });
     marks.replaceChildren(...found.places.flatMap((x, i) => {
       const share = fits ? found.weights[i] / found.largest_weight : 0;
@@ -147,6 +147,40 @@ function fitPicture(take) {
   return picture;
 }
 
+/** Where a label, `wide` units to each side, has most room at its own curve: above or
+ * below, far from `others`, from labels that stand there and from the reader's line.
+ * Curves are heights at every sixth x. */
+function roomFor(own, others, wide, taken, mine) {
+  let best = { score: -Infinity };
+  const reach = Math.ceil(wide / 6);
+  const apart = (y, { top, foot }) => Math.max(0, top - y, y - foot);
+  for (let i = reach; i < own.length - reach; i++) {
+    const near = (row) => row.slice(i - reach, i + reach + 1);
+    const x = 46 + 6 * i;
+    for (const up of [true, false]) {
+      const top = up ? Math.min(...near(own)) - 20 : Math.max(...near(own)) + 4;
+      const box = { x, wide, top, foot: top + 16 };
+      if (top < 0 || box.foot > 188) continue;
+      const room = Math.min(22, ...others.flatMap(near).map((y) => apart(y, box)));
+      const hits = taken.some((t) => Math.abs(t.x - x) < t.wide + wide + 4
+        && t.top < box.foot + 2 && top < t.foot + 2);
+      const crossed = Math.abs(mine - x) < wide + 6;
+      const score = room - apart(own[i], box) - 100 * hits - 50 * crossed;
+      if (score > best.score) best = { ...box, score };
+    }
+  }
+  return best;
+}
+
+/** A curve's heights at every sixth x, straight between its points. */
+function everySixth(xs, ys) {
+  let k = 0;
+  return Array.from({ length: 60 }, (_, i) => {
+    while (xs[k + 2] <= 46 + 6 * i) k += 1;
+    return ys[k] + ((46 + 6 * i - xs[k]) / (xs[k + 1] - xs[k])) * (ys[k + 1] - ys[k]);
+  });
+}
+
 /** bias², variance and their sum against the bandwidth, both axes logarithmic. */
 function errorPicture(take) {
   const [low, high] = [BANDWIDTHS[0], BANDWIDTHS.at(-1)];
@@ -155,8 +189,7 @@ function errorPicture(take) {
   const xs = BANDWIDTHS.map((h) => across(share(h)));
   const lines = ["stroke-dasharray: 6 4", "stroke-dasharray: 8 3 2 3", "stroke-width: 3"]
     .map((style) => line(`stroke: var(--attn-ink); ${style}`));
-  const names = [["bias²", "end"], ["variance", "end"], ["sum"]]
-    .map(([name, anchor]) => label(394, 0, name, anchor));
+  const names = ["bias²", "variance", "sum"].map((name) => label(0, 0, name));
   const [at, dots] = [upright(190), lines.map(() => spot(4))];
   const nearest = (x) => BANDWIDTHS.reduce((best, h) =>
     (Math.abs(share(h) - x) < Math.abs(share(best) - x) ? h : best));
@@ -166,17 +199,20 @@ function errorPicture(take) {
     [0.003, 0.01, 0.03, 0.1, 0.3].map((h) => label(across(share(h)), 206, String(h))),
     label(46, 224, "hard", "start"), label(223, 224, "bandwidth h"),
     label(400, 224, "soft", "end"));
-  place(picture, { viewBox: "0 0 410 230" });
+  place(picture, { viewBox: "-8 0 418 230" });
   picture.show = (state, found) => {
     const { bias2_curve: bias2, variance_curve: variance } = found;
     const sum = bias2.map((b, i) => b + variance[i]);
-    [bias2, variance, sum].forEach((row, i) =>
-      place(lines[i], { d: path(xs, row.map(y)) }));
-    const best = BANDWIDTHS.indexOf(found.best_bandwidth);
-    place(names[0], { y: y(bias2.at(-1)) + 18 });
-    place(names[1], { y: Math.min(186, y(variance.at(-1)) + 16) });
-    place(names[2], { x: xs[best], y: y(sum[best]) - 8 });
+    const rows = [bias2, variance, sum].map((row) => row.map(y));
+    rows.forEach((row, i) => place(lines[i], { d: path(xs, row) }));
     const x = across(share(state.bandwidth));
+    const curves = rows.map((row) => everySixth(xs, row));
+    const taken = [];
+    curves.forEach((own, i) => {
+      const others = curves.filter((row) => row !== own);
+      taken.push(roomFor(own, others, [22, 38, 19][i], taken, x));
+      place(names[i], { x: taken[i].x, y: taken[i].foot - 3 });
+    });
     place(at, { x1: x, x2: x });
     [found.bias2, found.variance, found.total].forEach((error, i) =>
       place(dots[i], { cx: x, cy: y(error) }));

@@ -172,6 +172,7 @@ function render({ model, el }) {
     table.show(order(), found);
     past.replaceChildren(historyTable(found.history));
     [...told, ...memory].forEach(([, output]) => output.show(found[output.dataset.number]));
+    if (!last) told[3][1].textContent = told[5][1].textContent = "–"; // 0 / 0, nothing yet
     equations.replaceChildren(...equationsOf(last).map((text) => h("p", {}, text)));
     walk.show();
     line.say(last

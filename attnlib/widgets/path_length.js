@@ -110,7 +110,7 @@ function pathPicture() {
   const bold = svg("g", { style: "stroke: var(--attn-ink); stroke-width: 2.2" });
   const ends = [0, 1].map(() => svg("circle", { r: 6,
     style: "fill: var(--attn-ground); stroke: var(--attn-ink); stroke-width: 2.2" }));
-  const names = [0, 1].map(() => svg("text", { style: "font-size: 13px" }));
+  const names = [0, 1].map(() => svg("text"));
   const picture = svg("svg", { role: "img", style: "max-width: 30rem" },
     svg("defs", {}, head), faint, dots, ends, bold, names);
   picture.show = (state, { steps, reached }) => {
@@ -128,7 +128,7 @@ function pathPicture() {
       ends[k].setAttribute("cx", x);
       ends[k].setAttribute("cy", y);
       names[k].textContent = `${word} ${t}`;
-      names[k].setAttribute("x", Math.max(24, Math.min(WIDE - 24, x)));
+      names[k].setAttribute("x", Math.max(32, Math.min(WIDE - 32, x)));
       names[k].setAttribute("y", row ? 13 : tall - 5);
       names[k].setAttribute("text-anchor", "middle");
     });
@@ -152,14 +152,14 @@ function gradientPicture(gradients) {
   const all = Object.values(gradients).flat(2).map(Math.log10);
   const [low, high] = [Math.floor(Math.min(...all)), Math.ceil(Math.max(...all, 0))];
   const far = Object.values(gradients)[0][0].length;
-  const x = (d) => 48 + (242 * (d - 1)) / Math.max(1, far - 1);
+  const x = (d) => 60 + (214 * (d - 1)) / Math.max(1, far - 1);
   const y = (log) => 10 + (170 * (high - log)) / Math.max(1, high - low);
   const text = (at, top, words, anchor = "start") => svg("text",
-    { x: at, y: top, "text-anchor": anchor, style: "font-size: 13px" }, words);
+    { x: at, y: top, "text-anchor": anchor }, words);
   const step = Math.max(1, Math.ceil((high - low) / 4));
   const ticks = [];
-  for (let e = high; e >= low; e -= step) ticks.push(text(44, y(e) + 4, power(e), "end"));
-  for (const d of [1, Math.round((far + 1) / 2), far]) ticks.push(text(x(d), 198, d, "middle"));
+  for (let e = high; e >= low; e -= step) ticks.push(text(56, y(e) + 5, power(e), "end"));
+  for (const d of [1, Math.round((far + 1) / 2), far]) ticks.push(text(x(d), 199, d, "middle"));
   const ends = [];
   const curves = Object.entries(gradients).map(([name, sizes], k) => {
     const at = Array.from({ length: far }, (_, d) => left(sizes, d + 1));
@@ -172,16 +172,16 @@ function gradientPicture(gradients) {
         style: "stroke: var(--attn-ink); stroke-width: 1.6" })];
   });
   let last = -Infinity;
-  const labels = ends.sort((a, b) => a[0] - b[0]).map(([top, name]) => {
-    last = Math.max(top, last + 14);
-    const short = [...name].length > 14 ? `${[...name].slice(0, 13).join("")}…` : name;
-    return text(296, last + 4, short);
+  const labels = ends.sort((a, b) => a[0] - b[0]).map(([top, name], k) => {
+    last = Math.min(Math.max(top, last + 17), 180 - 17 * (ends.length - 1 - k));
+    const short = [...name].length > 11 ? `${[...name].slice(0, 10).join("")}…` : name;
+    return text(280, last + 5, short);
   });
   const mark = svg("line", { class: "attn-axis", y1: 8, y2: 184, "stroke-dasharray": "3 3" });
   const picture = svg("svg", { viewBox: `0 0 ${WIDE} 204`, role: "img", style: "max-width: 30rem",
     "aria-label": "Size of the gradient against distance, logarithmic: the middle of the "
       + "seeds as a line, their range as a band. The table below says the numbers." },
-    svg("path", { class: "attn-axis", fill: "none", d: "M48 8V184H292" }),
+    svg("path", { class: "attn-axis", fill: "none", d: "M60 8V184H276" }),
     curves.flat(), mark, ticks, labels);
   picture.show = (distance) => {
     mark.setAttribute("visibility", distance >= 1 && distance <= far ? "visible" : "hidden");
@@ -238,6 +238,7 @@ function render({ model, el }) {
   const keys = ["architecture", "n", "source", "target", "window", "gradients"];
   const table = grid("Steps (RNN) or layers; paths that short; the most that any two tokens "
     + "need", ["network", "steps", "paths", "at most"], KINDS, { digits: 0 });
+  table.classList.add("attn-tight");
   const picture = pathPicture();
   const caption = h("figcaption", {});
   const line = liveLine();
