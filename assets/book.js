@@ -76,7 +76,11 @@
     if (window.MathJax?.startup?.promise) {
       window.MathJax.startup.promise.then(nameFormulaHeads).then(mendScrolling);
     }
-    window.addEventListener("load", mendNames); // again: the theme may write them later
+    // Again, whenever the theme writes them later: it does, once its tips are ready.
+    new MutationObserver(mendNames).observe(document.body, {
+      subtree: true,
+      attributeFilter: ["aria-label", "title"],
+    });
     window.addEventListener("load", mendScrolling);
     window.addEventListener("beforeprint", openForPrint);
     window.addEventListener("afterprint", closeAfterPrint);

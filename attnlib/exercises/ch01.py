@@ -89,6 +89,14 @@ def lookup_cases(rng):
             (normal(rng, 3, 4), normal(rng, 5, 4), normal(rng, 5, 2)),
             "3 questions with 4 features, 5 tokens, values of 2 numbers",
         ),
+        Case(
+            (
+                normal(rng, 3, 4) * np.array([[1000.0], [1.0], [1.0]]),
+                normal(rng, 5, 4),
+                normal(rng, 5, 2),
+            ),
+            "one question of large norm: its scores are in thousands",
+        ),
     ]
 
 

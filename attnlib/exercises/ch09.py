@@ -269,6 +269,10 @@ def picked_cases(rng):
         case(9, 2, 4, "9 sentences, pick 4"),
         case(3, 4, 3, "3 sentences, pick all"),
         case(12, 3, 5, "12 sentences, pick 5"),
+        Case(
+            (normal(rng, 6, 3) * np.array([[60.0], [1], [1], [60], [1], [1]]), 2),
+            "6 sentences, two of large norm, pick 2",
+        ),
     ]
 
 
@@ -336,6 +340,7 @@ def pointer_cases(rng):
         case(2, 3, "2 facts, 3 features"),
         case(5, 4, "5 facts, 4 features"),
         case(6, 6, "6 facts, 6 features"),
+        Case((1000 * normal(rng, 3), normal(rng, 4, 3), 2), "scores in thousands"),
     ]
 
 

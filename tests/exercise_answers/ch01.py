@@ -22,7 +22,8 @@ def doubled_by_softmax(scores):
 def lookup_by_loops(query, key, value):
     answers = []
     for q in query:
-        grown = [math.exp(sum(a * b for a, b in zip(q, k, strict=True))) for k in key]
+        scores = [sum(a * b for a, b in zip(q, k, strict=True)) for k in key]
+        grown = [math.exp(score - max(scores)) for score in scores]
         answers.append(
             sum(g * v for g, v in zip(grown, value, strict=True)) / sum(grown)
         )

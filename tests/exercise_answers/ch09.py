@@ -62,7 +62,8 @@ def matches_by_loops(predicted, target, real):
 def picked_by_loops(x, k):
     received = [0.0] * len(x)
     for sentence in x:
-        grown = [math.exp(sentence @ other - sentence @ sentence) for other in x]
+        scores = [float(sentence @ other) for other in x]
+        grown = [math.exp(score - max(scores)) for score in scores]
         for j, part in enumerate(grown):
             received[j] += part / sum(grown)
     ranked = sorted(range(len(x)), key=received.__getitem__, reverse=True)
@@ -84,14 +85,15 @@ def pointer_by_autograd(query, key, target):
 
 
 def pointer_by_scores(query, key, target):
-    grown = np.exp(key @ query)
+    grown = np.exp(key @ query - np.max(key @ query))
     by_score = grown / grown.sum()
     by_score[target] -= 1
     return key.T @ by_score
 
 
 def pointer_by_loops(query, key, target):
-    grown = [math.exp(k @ query) for k in key]
+    top = max(float(k @ query) for k in key)
+    grown = [math.exp(k @ query - top) for k in key]
     gradient = np.zeros(len(query), dtype=np.float32)
     for part, k in zip(grown, key, strict=True):
         gradient += part / sum(grown) * (k - key[target])
