@@ -183,6 +183,8 @@ def onnx_runtime(case, query, key, value):
     model = onnx.helper.make_model(graph, opset_imports=versions, ir_version=8)
     options = runtime.SessionOptions()
     options.intra_op_num_threads = threads()
+    # Its threads would go on spinning after a call, on the cores of the next candidate.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     session = runtime.InferenceSession(
         model.SerializeToString(), options, providers=["CPUExecutionProvider"]
     )

@@ -112,6 +112,11 @@ def left_out(results):
     """Return a list of what did not run, and why."""
     rows = [row for rows in results["runs"] for row in rows] + results["memory"]
     found = sorted({(r["candidate"], r["left_out"]) for r in rows if "left_out" in r})
+    timed = {row["candidate"] for rows in results["runs"] for row in rows}
+    found += [
+        (name, "its time was not asked for") for name in CANDIDATES.keys() - timed
+    ]
+    found.sort()
     return "\n".join(f"- {name}: {why}" for name, why in found) or "Nothing."
 
 
