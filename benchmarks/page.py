@@ -242,7 +242,8 @@ def main(arguments):
         sys.exit("nothing is recorded; run `make bench` first")
     if options.check:
         same = PAGE.exists() and PAGE.read_text(encoding="utf-8") == text()
-        print("the page is that of the results" if same else "run: python -m benchmarks page")
+        advice = "it differs; run: python -m benchmarks page"
+        print("the page is that of the results" if same else advice)
         return int(not same)
     PAGE.write_text(text(), encoding="utf-8")
     draw(read("attention"))
