@@ -13,10 +13,9 @@
   }
 
   // What a button shows must be part of its name: the label of the search field hides
-  // its text, and the titles of the three theme icons are no part of their button's.
+  // its text.
   function mendNames() {
     remove("aria-label", ".search-button-field, details > summary");
-    remove("title", ".theme-switch");
   }
 
   // The book's name in the sidebar stands outside every landmark, and the list of
@@ -79,7 +78,7 @@
     // Again, whenever the theme writes them later: it does, once its tips are ready.
     new MutationObserver(mendNames).observe(document.body, {
       subtree: true,
-      attributeFilter: ["aria-label", "title"],
+      attributeFilter: ["aria-label"],
     });
     window.addEventListener("load", mendScrolling);
     window.addEventListener("beforeprint", openForPrint);

@@ -24,6 +24,7 @@ AXE_TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practi
 THEMES = ["light", "dark"]
 WIDE, NARROW = 1400, 360
 HEIGHT = 900
+LATE = 1500  # milliseconds
 
 # Bytes, gzipped: of everything that a first visit fetches, and of our own scripts.
 WHOLE_PAGE, OWN_JAVASCRIPT = 1_300_000, 15_000
@@ -56,11 +57,13 @@ class Visit:
     troubles: list = field(default_factory=list)
     responses: list = field(default_factory=list)
 
-    def listen(self, home):
+    def listen(self, home, late):
         """Note every request beyond `home`, every failure and every error."""
 
         def gate(route):
             address = route.request.url
+            if late and late in address:
+                self.page.wait_for_timeout(LATE)
             if address.startswith((home, "data:", "blob:")):
                 route.continue_()
             else:
@@ -84,12 +87,15 @@ class Visit:
 
 
 @contextmanager
-def visit(browser, home, path, *, theme="light", width=WIDE, leads_to=None, **options):
+def visit(
+    browser, home, path, *, theme="light", width=WIDE, leads_to=None, late="", **options
+):
     """Open `home` + `path` in a fresh profile; yield the Visit once formulas are set.
 
     `home` is the address of a book's folder, with a last slash, on disk or on a server:
     the page may load what lies below it, and nothing else. `leads_to` is the path that
-    the page moves on to by itself, if it does.
+    the page moves on to by itself, if it does; `late` is a part of the addresses that
+    are to come late.
     """
     size = {"width": width, "height": HEIGHT}
     # With motion reduced, axe does not look at colours half-way through a fade.
@@ -102,7 +108,7 @@ def visit(browser, home, path, *, theme="light", width=WIDE, leads_to=None, **op
     )
     try:
         seen = Visit(context.new_page())
-        seen.listen(home)
+        seen.listen(home, late)
         end = home + (leads_to or path)
         seen.page.goto(home + path, wait_until="commit")
         seen.page.wait_for_url(lambda address: address == end, wait_until="load")

@@ -219,6 +219,13 @@ def test_every_script_of_ours_is_weighed(book):
     assert all(look.OWN_SCRIPT.search(f"/_static/{name}") for name in scripts)
 
 
+def test_the_button_of_the_mode_has_no_hidden_text(browser, on_disk):
+    """Whichever script comes first: here ours, which mends names, comes last."""
+    with look.visit(browser, on_disk, PAGES[0], late="book.js") as seen:
+        assert seen.page.locator("svg.theme-switch").count() > 0
+        assert look.axe_problems(seen.page) == []
+
+
 def test_the_first_page_opens_the_landing_page(browser, on_disk):
     with look.visit(browser, on_disk, "index.html", leads_to=PAGES[0]) as seen:
         assert seen.page.locator("article h1").count() == 1

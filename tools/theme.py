@@ -1,8 +1,10 @@
 """Mend what the theme leaves in every built page.
 
 Its script holds two thousand icons, half of the bytes of a first visit: those that no
-page shows go. And a first visit has no stored mode, of which the theme complains in the
-console: it is told the mode that it takes then anyway.
+page shows go. A first visit has no stored mode, of which the theme complains in the
+console: it is told the mode that it takes then anyway. And the three icons of the
+button of the mode carry titles, which the script turns into text that is no part of
+the button's name: the titles go before the script can see them.
 """
 
 import re
@@ -12,6 +14,7 @@ ICON = re.compile(
     r'(?:"[^"]*"|\["[^"]*","[^"]*"\])\],?'
 )
 MODE = 'localStorage.getItem("mode") || "'
+TITLE = re.compile(r'(<i class="theme-switch [^>]*?)\s+title="[^"]*"')
 
 
 def mend(built):
@@ -20,7 +23,8 @@ def mend(built):
     for page in built.rglob("*.html"):
         text = page.read_text(encoding="utf-8")
         used |= set(re.findall(r"\bfa-([a-z0-9-]+)", text))
-        page.write_text(text.replace(f'{MODE}"', f'{MODE}auto"'), encoding="utf-8")
+        text = TITLE.sub(r"\1", text.replace(f'{MODE}"', f'{MODE}auto"'))
+        page.write_text(text, encoding="utf-8")
     script = built / "_static" / "scripts" / "fontawesome.js"
     if script.exists():
         text = script.read_text(encoding="utf-8")
