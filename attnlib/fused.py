@@ -8,10 +8,12 @@ import math
 
 from attnlib._array import broadcast_shapes, is_numpy_array, is_torch
 from attnlib._checks import check_features, check_mask_kind
-from attnlib.attention import default_scale
+from attnlib.attention import default_scale, reference_attention
 from attnlib.masks import check_causal
 from attnlib.numpy_kernel import numpy_attention
 from attnlib.tiled import empty_state, tiled_attention
+
+FEW = 2**14  # scores: below it, on NumPy, the equation is faster than any tiles
 
 
 def fused_attention(
@@ -34,6 +36,9 @@ def fused_attention(
         how = {"is_causal": is_causal, "scale": scale, "softcap": softcap}
         return tiled_attention(query, key, value, attn_mask, **how)
     if is_numpy_array(query):
+        if math.prod(query.shape[:-1]) * key.shape[-2] <= FEW:
+            how = {"is_causal": is_causal, "scale": scale, "softcap": softcap}
+            return reference_attention(query, key, value, attn_mask, **how)
         scale = default_scale(query) if scale is None else scale
         return numpy_attention(query, key, value, attn_mask, is_causal, scale, softcap)
     raise TypeError(

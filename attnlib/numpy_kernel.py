@@ -1,27 +1,39 @@
 """The NumPy kernel: blocks of queries meet the keys tile by tile, on all threads.
 
-A tile of scores stays in the cache of one core, so the L x S matrix never exists. Where
-a bound tells that no score is large, two matrix products and one exp are all there is;
+A tile of scores stays in the cache of one core, so the L x S matrix never exists. It
+stands transposed, a row for each key: that is how BLAS multiplies it fastest. Where a
+bound tells that no score is large, two matrix products and one exp are all there is;
 elsewhere a running maximum is kept, as in `attnlib.tiled`.
 """
 
-import collections
-import concurrent.futures
-import contextlib
 import functools
 import itertools
 import math
-import os
 import sys
-import threading
+import typing
 
 import numpy as np
 
 from attnlib._array import broadcast_shapes
+from attnlib._threads import run_all, thread_count
 from attnlib.attention import finite_maximum, nonzero
 
-ROWS, KEYS = 512, 512  # a tile of scores: 1 MiB in float32, for the cache of one core
+ROWS, KEYS = 1024, 256  # a tile of scores: 1 MiB in float32, for the cache of one core
+LINE = 64  # bytes of a line of the cache
 LIMIT = 40.0  # exp(-40) to exp(40) and their sums are far from under- and overflow
+
+
+class Block(typing.NamedTuple):
+    """Queries (..., rows, E) of some heads, and all that they may attend to."""
+
+    output: np.ndarray  # (..., rows, Ev), zeros at first
+    query: np.ndarray
+    key: np.ndarray  # (..., S, E)
+    value: np.ndarray  # (..., S, Ev)
+    mask: np.ndarray | None  # (..., rows, S)
+    diagonal: int | None  # the number of row 0 in a causal call; None: not causal
+    scale: float
+    softcap: float | None
 
 
 def numpy_attention(query, key, value, attn_mask, is_causal, scale, softcap):
@@ -31,26 +43,26 @@ def numpy_attention(query, key, value, attn_mask, is_causal, scale, softcap):
     output = np.zeros((*lead, L, Ev), query.dtype)
     if S == 0 or output.size == 0:
         return output
+    longest = spread(longest_row(key), lead, ())
     query, key, value = (spread(x, lead, x.shape[-2:]) for x in (query, key, value))
     mask = None if attn_mask is None else spread(attn_mask, lead, (L, S))
 
-    def attend(block, rooms):
-        *heads, rows = block
-        attend_block(
-            rooms,
-            output[block],
-            query[block],
+    def attend(place, rooms):
+        *heads, rows = place
+        block = Block(
+            output[place],
+            query[place],
             key[*heads],
             value[*heads],
-            None if mask is None else mask[block],
+            None if mask is None else mask[place],
             rows.start if is_causal else None,
             scale,
             softcap,
         )
+        attend_block(block, rooms, longest[*heads].max())
 
     threads = thread_count() if math.prod(lead) * L * S >= 4 * ROWS * KEYS else 1
-    tasks = blocks((*lead, L), min(S, KEYS), key.shape[-1] + Ev, threads)
-    run_all(attend, tasks, threads)
+    run_all(attend, places((*lead, L), S, key.shape[-1] + Ev, threads), threads)
     return output
 
 
@@ -59,13 +71,22 @@ def spread(x, lead, shape):
     return x if x.shape == (*lead, *shape) else np.broadcast_to(x, (*lead, *shape))
 
 
-def blocks(shape, columns, width, threads):
-    """Cut queries of the shape (..., L) into blocks of a few rows, or a few heads.
+def longest_row(x):
+    """Bound the Euclidean norms of the rows (..., n, E), tightly, in float64."""
+    wide = np.promote_types(x.dtype, np.float32)
+    with np.errstate(over="ignore", invalid="ignore"):
+        squares = np.vecdot(x, x, dtype=wide).max(axis=-1).astype(float)
+    return np.sqrt(squares + x.shape[-1] * np.finfo(wide).tiny)  # some may underflow
 
-    A block's scores with `columns` keys fill a tile or less, as do its keys and values,
+
+def places(shape, S, width, threads):
+    """Cut queries of the shape (..., L) into blocks of a few rows, or of a few heads.
+
+    A block's scores with KEYS keys fill a tile or less, as do its keys and values,
     `width` numbers a key. Each thread gets two blocks, if not below 256 rows. The last
     rows of a head, the longest of a causal call, come first.
     """
+    columns = min(S, KEYS)
     share = max(256, math.prod(shape) // (2 * threads))
     most, ranges = min(ROWS * KEYS // columns, share), []
     for n in reversed(shape):
@@ -78,153 +99,129 @@ def blocks(shape, columns, width, threads):
 def room(rooms, name, shape, dtype):
     """Return an array that a thread uses again for its next block: it stays in cache.
 
-    `rooms` holds what the thread has so far; the numbers in it are left over.
+    `rooms` holds what the thread has so far; the numbers in it are left over. It starts
+    where a line of the cache does, which vector instructions like best.
     """
-    size = math.prod(shape)
+    size = math.prod(shape) * np.dtype(dtype).itemsize
     if name not in rooms or rooms[name].size < size:
-        rooms[name] = np.empty(size, dtype)
-    return rooms[name][:size].reshape(shape)
+        space = np.empty(size + LINE, np.uint8)
+        rooms[name] = space[-space.ctypes.data % LINE :]
+    return rooms[name][:size].view(dtype).reshape(shape)
 
 
-def attend_block(rooms, output, query, key, value, mask, diagonal, scale, softcap):
-    """Write the attention of queries (..., rows, E) to all keys into `output`.
+def attend_block(block, rooms, longest):
+    """Write the attention of a block; `longest` is the largest norm of a key.
 
-    Row 0 is query number `diagonal` of a causal call; None where it is not causal.
+    By Cauchy and Schwarz |q . k| <= |q| |k|, two norms that are cheap to know.
     """
-    wide = np.promote_types(query.dtype, np.float32)
-    query = query.astype(wide, copy=False)
-    result = output if wide == output.dtype else np.empty(output.shape, wide)
-    few = KEYS if wide != key.dtype else ROWS * KEYS // math.prod(query.shape[:-1])
-    tiles = functools.partial(seen_tiles, rooms, mask, diagonal, max(KEYS, few))
-    part = room(rooms, "part", output.shape, wide)
-    safe = mask is None or mask.dtype == bool
-    how = (key, value, tiles, scale, softcap)
-    if not (safe and attend_bounded(result, part, query, *how)):
-        attend_running(result, part, query, *how)
-    if result is not output:
-        output[...] = result
+    dtype = np.promote_types(block.query.dtype, np.float32)
+    output = block.output if dtype == block.output.dtype else block.output.astype(dtype)
+    bound = longest_row(block.query).max() * longest * abs(block.scale)
+    small = min(bound, block.softcap or math.inf) <= LIMIT  # not where it is NaN
+    added = block.mask is not None and block.mask.dtype != bool
+    if added or not (small and attend_bounded(block, rooms, output)):
+        attend_running(block, rooms, output)
+    if output is not block.output:
+        block.output[...] = output
 
 
-def seen_tiles(rooms, mask, diagonal, columns, query, key, value):
-    """Yield key, value, mask and scores of each tile of keys that is not hidden whole.
+def prepare(block, rooms, factor, dtype):
+    """Return query^T * factor, and room for a tile of scores and for a part of output.
 
-    The mask is None where a tile is seen whole; the scores are room for query @ key^T.
+    The query is (..., E, rows), the scores (..., keys, rows), the part (..., rows, Ev).
     """
-    rows, S = query.shape[-2], key.shape[-2]
-    starts = [*range(0, S if diagonal is None else diagonal, columns)]
-    if diagonal is not None:
-        starts, S = [*starts, diagonal], diagonal + rows
-    for start, stop in itertools.pairwise([*starts, S]):
-        allowed = None if mask is None else mask[..., start:stop]
-        if start == diagonal:
-            allowed = np.tri(rows, dtype=bool)
-        elif allowed is not None and allowed.dtype == bool:
-            if not allowed.any():
-                continue
-            allowed = None if allowed.all() else allowed
-        elif allowed is not None and allowed.max() == -math.inf:
+    *lead, rows, E = block.query.shape
+    few = ROWS * KEYS // math.prod([*lead, rows]) if dtype == block.key.dtype else KEYS
+    columns = min(max(KEYS, few), block.key.shape[-2])
+    query = room(rooms, "query", (*lead, E, rows), dtype)
+    np.multiply(block.query.mT, factor, out=query, dtype=dtype)
+    scores = room(rooms, "scores", (*lead, columns, rows), dtype)
+    return query, scores, room(rooms, "part", block.output.shape, dtype)
+
+
+def seen_tiles(block, columns):
+    """Yield the keys, the rows and the mask of each tile that is not hidden whole.
+
+    Two slices: at most `columns` keys, and the rows from the first to the last that see
+    one of them. The mask, (..., keys, rows), is None where all of these see all.
+    """
+    count, S = block.query.shape[-2], block.key.shape[-2]
+    above = S if block.diagonal is None else block.diagonal  # seen by every row
+    for start in range(0, above, columns):
+        keys = slice(start, min(start + columns, above))
+        if block.mask is None:
+            yield keys, slice(None), None
             continue
-        keys, values = (
-            x[..., start:stop, :].astype(query.dtype, copy=False) for x in (key, value)
-        )
-        shape = (*query.shape[:-1], stop - start)
-        yield keys, values, allowed, room(rooms, "scores", shape, query.dtype)
+        allowed = block.mask[..., keys].mT
+        seen = allowed if allowed.dtype == bool else allowed != -math.inf
+        seeing = np.flatnonzero(seen.any(axis=tuple(range(seen.ndim - 1))))
+        if seeing.size == 0:
+            continue
+        rows = slice(seeing[0], seeing[-1] + 1)
+        allowed = allowed[..., rows]
+        yield keys, rows, None if allowed.dtype == bool and allowed.all() else allowed
+    for first in range(0, min(count, S - above), KEYS):
+        last = min(first + KEYS, count)
+        later = np.tri(last - first, count - first, -1, dtype=bool)
+        yield slice(above + first, above + last), slice(first, None), ~later
 
 
-def attend_bounded(output, part, query, key, value, tiles, scale, softcap):
-    """Attention without a maximum; False where a score might be beyond +-LIMIT.
+def attend_bounded(block, rooms, output):
+    """Attention without a maximum, where no score is beyond +-LIMIT.
 
-    By Cauchy and Schwarz |q . k| <= |q| |k|, two norms that are cheap to know. What is
-    left is two products and one exp, the least that attention can do. Values may still
-    be too large for it, so the result is looked at.
+    What is left is two products and one exp, the least that attention can do. Values
+    may still be too large for it: False where the result is not finite.
     """
+    key, value, softcap = block.key, block.value, block.softcap
     exp, unit = (np.exp, 1.0) if softcap is not None else exponential()
+    query, scores, part = prepare(block, rooms, block.scale * unit, output.dtype)
+    ones = np.ones(scores.shape[-2], output.dtype)
     total = np.zeros(output.shape[:-1], output.dtype)
-    output[...] = 0
     with np.errstate(over="ignore", invalid="ignore"):
-        query = query * (scale * unit)
-        longest = longest_row(query) / unit
-        for keys, values, allowed, scores in tiles(query, key, value):
-            bound = longest * longest_row(keys)
-            if not min(bound, softcap or math.inf) <= LIMIT:  # a bound of NaN as well
-                return False
-            np.matmul(query, keys.mT, out=scores)
+        for keys, rows, allowed in seen_tiles(block, len(ones)):
+            n = keys.stop - keys.start
+            x = scores[..., :n, rows]
+            np.matmul(key[..., keys, :], query[..., rows], out=x)
             if softcap is not None:
-                scores = softcap * np.tanh(scores / softcap)
-            exp(scores, out=scores)
+                x = softcap * np.tanh(x / softcap)
+            exp(x, out=x)
             if allowed is not None:
-                np.multiply(scores, allowed, out=scores)
-            total += scores @ np.ones(scores.shape[-1], scores.dtype)
-            output += np.matmul(scores, values, out=part)
+                np.multiply(x, allowed, out=x)
+            total[..., rows] += ones[:n] @ x
+            mixed = np.matmul(x.mT, value[..., keys, :], out=part[..., rows, :])
+            output[..., rows, :] += mixed
         output /= np.where(total == 0, 1, total)[..., None]
     return bool(np.isfinite(output).all())
 
 
-def attend_running(output, part, query, key, value, tiles, scale, softcap):
+def attend_running(block, rooms, output):
     """Attention with a running maximum: `absorb` of attnlib.tiled, written in place."""
-    maximum = np.full((*output.shape[:-1], 1), -math.inf, output.dtype)
+    key, value, softcap = block.key, block.value, block.softcap
+    query, scores, part = prepare(block, rooms, 1, output.dtype)
+    maximum = np.full(output.shape[:-1], -math.inf, output.dtype)
     total = np.zeros_like(maximum)
     output[...] = 0
-    for keys, values, allowed, scores in tiles(query, key, value):
-        np.multiply(np.matmul(query, keys.mT, out=scores), scale, out=scores)
+    for keys, rows, allowed in seen_tiles(block, scores.shape[-2]):
+        x = scores[..., : keys.stop - keys.start, rows]
+        np.multiply(
+            np.matmul(key[..., keys, :], query[..., rows], out=x), block.scale, out=x
+        )
         if softcap is not None:
-            scores = softcap * np.tanh(scores / softcap)
+            x = softcap * np.tanh(x / softcap)
         if allowed is not None and allowed.dtype == bool:
-            scores = np.where(allowed, scores, -math.inf)
+            x = np.where(allowed, x, -math.inf)
         elif allowed is not None:
-            scores += allowed
-        larger = np.maximum(maximum, scores.max(axis=-1, keepdims=True))
+            x += allowed
+        larger = np.maximum(maximum[..., rows], x.max(axis=-2))
         finite = finite_maximum(larger)
-        np.exp(np.subtract(scores, finite, out=scores), out=scores)
-        shrink = np.exp(maximum - finite)
-        total = shrink * total + scores.sum(axis=-1, keepdims=True)
-        output *= shrink
-        output += np.matmul(scores, values, out=part)
-        maximum = larger
-    output /= nonzero(total)
-
-
-def longest_row(x):
-    """Return the largest Euclidean norm of a row, NaN or inf where it is unknown."""
-    return math.sqrt(np.vecdot(x, x).max())
-
-
-def run_all(function, tasks, threads):
-    """Call function(task, rooms) on every task, in threads that end with the call.
-
-    `rooms` is a dict of the thread's own.
-    """
-    threads = min(threads, len(tasks))
-    if threads == 1 or blas_controller() is None:
-        rooms = {}
-        for task in tasks:
-            function(task, rooms)
-        return
-    waiting = collections.deque(tasks)
-
-    def work():
-        rooms = {}
-        while True:
-            try:
-                task = waiting.popleft()  # one thread at a time gets each
-            except IndexError:
-                return
-            function(task, rooms)
-
-    with one_blas_thread, concurrent.futures.ThreadPoolExecutor(threads - 1) as pool:
-        others = [pool.submit(work) for _ in range(threads - 1)]
-        work()
-        for other in others:
-            other.result()  # raises what was raised there
-
-
-def thread_count():
-    """OMP_NUM_THREADS, or the cores that this process may use."""
-    asked = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
-    if asked.isdigit() and int(asked):
-        return int(asked)
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
+        np.exp(np.subtract(x, finite[..., None, :], out=x), out=x)
+        shrink = np.exp(maximum[..., rows] - finite)
+        maximum[..., rows] = larger
+        total[..., rows] = shrink * total[..., rows] + x.sum(axis=-2)
+        output[..., rows, :] *= shrink[..., None]
+        mixed = np.matmul(x.mT, value[..., keys, :], out=part[..., rows, :])
+        output[..., rows, :] += mixed
+    output /= nonzero(total)[..., None]
 
 
 @functools.cache
@@ -239,42 +236,3 @@ def exponential():
     loops = introspect.opt_func_info(func_name="^exp2$", signature="float32")
     current = loops.get("exp2", {}).get("ff", {}).get("current", "baseline")
     return (np.exp, 1.0) if "baseline" in current else (np.exp2, math.log2(math.e))
-
-
-class OneBlasThread:
-    """Holds BLAS to one thread while any call is inside; the last one out lets go."""
-
-    def __init__(self):
-        self.lock, self.inside, self.limit = threading.Lock(), 0, None
-
-    def __enter__(self):
-        with self.lock:
-            self.inside += 1
-            if self.inside == 1:
-                self.limit = blas_controller().limit(limits=1)
-
-    def __exit__(self, *exception):
-        with self.lock:
-            self.inside -= 1
-            if self.inside == 0:
-                self.limit.restore_original_limits()
-
-    def forget(self):
-        """Start afresh in a forked child, where no other thread is inside."""
-        if self.inside:
-            self.limit.restore_original_limits()
-        self.__init__()
-
-
-one_blas_thread = OneBlasThread()
-if hasattr(os, "register_at_fork"):  # not on Windows
-    os.register_at_fork(after_in_child=one_blas_thread.forget)
-
-
-@functools.cache
-def blas_controller():
-    """Return what can hold BLAS to one thread, or None without threadpoolctl."""
-    with contextlib.suppress(ImportError):
-        from threadpoolctl import ThreadpoolController
-
-        return ThreadpoolController().select(user_api="blas")

@@ -6,6 +6,8 @@ import pytest
 from book_fixtures import book, browser, built, firefox, on_disk  # noqa: F401
 from hypothesis import HealthCheck, settings
 
+from attnlib import fused
+
 # The same examples on every machine; a slow example is no failure on a busy core.
 settings.register_profile(
     "attnlib",
@@ -17,6 +19,14 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 settings.load_profile("attnlib")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_call_is_small():
+    """Send small arrays through the NumPy kernel too: else no test would meet it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fused, "FEW", -1)
+        yield
 
 
 @pytest.fixture(params=arrays.LIBRARIES)

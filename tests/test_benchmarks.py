@@ -58,7 +58,19 @@ def test_the_floor_meets_every_tile_once(monkeypatch):
     monkeypatch.setattr(floor.numpy_kernel, "KEYS", 8)
     assert len(floor.tiles(cases.prefill(2, 16, 4))) == 2 * 4 * 2
     seen = floor.tiles(cases.prefill(1, 16, 4, causal=True))
-    assert seen == [(0, 0, 0), (0, 4, 0), (0, 8, 0), (0, 8, 8), (0, 12, 0), (0, 12, 8)]
+    corners = [(head, rows.start, keys.start) for head, rows, keys in seen]
+    expected = [(0, 0), (4, 0), (8, 0), (8, 8), (12, 0), (12, 8)]
+    assert corners == [(0, *corner) for corner in expected]
+
+
+def test_the_floor_leaves_out_rows_above_the_diagonal(monkeypatch):
+    monkeypatch.setattr(floor.numpy_kernel, "ROWS", 8)
+    monkeypatch.setattr(floor.numpy_kernel, "KEYS", 4)
+    seen = floor.tiles(cases.prefill(1, 16, 4, causal=True))
+    assert [(rows.start, keys.start) for _, rows, keys in seen] == [
+        *[(0, 0), (4, 4)],
+        *[(8, 0), (8, 4), (8, 8), (12, 12)],
+    ]
 
 
 def test_the_floor_multiplies_and_exponentiates(monkeypatch):

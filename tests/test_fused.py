@@ -17,7 +17,9 @@ import pytest
 from arrays import assert_close
 
 from attnlib import (
+    _threads,
     causal_mask,
+    fused,
     fused_attention,
     numpy_kernel,
     reference_attention,
@@ -174,14 +176,14 @@ def test_numpy_on_several_threads(threads, controlled, monkeypatch, rng):
     monkeypatch.setattr(numpy_kernel, "attend_block", spy)
     monkeypatch.setenv("OMP_NUM_THREADS", threads)
     if not controlled:
-        monkeypatch.setattr(numpy_kernel, "blas_controller", lambda: None)
+        monkeypatch.setattr(_threads, "blas_controller", lambda: None)
     before = threading.active_count()
     query, key, value = rng.normal(size=(3, 2, 800, 8))
     ours = fused_attention(query, key, value, is_causal=True)
     expected = reference_attention(query, key, value, is_causal=True)
     np.testing.assert_allclose(ours, expected, rtol=0, atol=1e-13)  # float64 sums
-    # 2 heads, and 2 blocks of queries each: for one thread 512 at most, for two 400
-    assert len(used) == 4
+    # 2 heads: whole for one thread; for two threads, 2 blocks of 400 queries each
+    assert len(used) == (4 if threads == "2" else 2)
     assert len(set(used)) == (2 if threads == "2" and controlled else 1)
     assert threading.active_count() == before
 
@@ -229,7 +231,7 @@ def test_eight_callers_at_once(monkeypatch, rng):
 def test_blas_is_held_until_the_last_one_leaves():
     """Calls that overlap, in any order: one BLAS thread inside, two again outside."""
     controller = pytest.importorskip("threadpoolctl").ThreadpoolController()
-    hold = numpy_kernel.OneBlasThread()
+    hold = _threads.OneBlasThread()
     with controller.limit(limits=2, user_api="blas"):
         hold.__enter__()
         hold.__enter__()
@@ -242,20 +244,20 @@ def test_blas_is_held_until_the_last_one_leaves():
 FORK = """
 import os, sys, threading, warnings
 import numpy as np
-from attnlib import fused_attention, numpy_kernel
+from attnlib import _threads, fused_attention
 x = np.random.default_rng(0).normal(size=(2, 800, 8))
 alone = fused_attention(x, x, x)
-numpy_kernel.one_blas_thread.__enter__()  # as if another thread were inside at the fork
+_threads.one_blas_thread.__enter__()  # as if another thread were inside at the fork
 warnings.simplefilter("ignore", DeprecationWarning)  # threads of BLAS itself
 child = os.fork()
 same = np.allclose(fused_attention(x, x, x), alone, rtol=0, atol=1e-13)
 if child == 0:
-    os._exit(0 if same and numpy_kernel.one_blas_thread.inside == 0 else 1)
+    os._exit(0 if same and _threads.one_blas_thread.inside == 0 else 1)
 print(same, os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
-numpy_kernel.one_blas_thread.__exit__()
+_threads.one_blas_thread.__exit__()
 """
 HIDDEN = "import sys; sys.modules['threadpoolctl'] = None" + FORK.replace(
-    "numpy_kernel.one_blas_thread.__", "# "
+    "_threads.one_blas_thread.__", "# "
 )
 
 
@@ -330,19 +332,24 @@ def test_what_is_not_finite(place, number, rng):
 @pytest.mark.parametrize("window", [(0, 0), (300, 0), (100, 100)])
 def test_hidden_tiles_are_not_computed(window, monkeypatch, rng):
     """A window costs the tiles that it touches, and no more."""
-    products = []
+    products, scores = [], []
     matmul = np.matmul
-    monkeypatch.setattr(
-        numpy_kernel.np,
-        "matmul",
-        lambda *a, **k: (products.append(1), matmul(*a, **k))[1],
-    )
+
+    def counted(a, b, out):
+        products.append(1)
+        scores.append(a.shape[-2] * b.shape[-1])
+        return matmul(a, b, out=out)
+
+    monkeypatch.setattr(numpy_kernel.np, "matmul", counted)
     n = 4096
     x = rng.normal(size=(n, 4))
     mask = sliding_window_mask(n, left=window[0], right=window[1])
     output = fused_attention(x, x, x, mask)
     blocks, tiles = n // numpy_kernel.ROWS, n // numpy_kernel.KEYS
-    assert len(products) <= 2 * 3 * blocks < 2 * blocks * tiles
+    touched = (numpy_kernel.ROWS + sum(window)) // numpy_kernel.KEYS + 2
+    assert len(products) <= 2 * touched * blocks < 2 * blocks * tiles
+    # and of these tiles, only the rows that see one of the keys, and those between
+    assert max(scores) <= numpy_kernel.KEYS * (numpy_kernel.KEYS + sum(window))
     for i in (0, 511, 512, 2048, 4095):
         near = slice(max(0, i - window[0]), i + window[1] + 1)
         row = oracles.attention(x[i : i + 1], x[near], x[near])
@@ -393,3 +400,20 @@ def test_torch_shares_grouped_heads(astensor, monkeypatch, rng):
     assert options["enable_gqa"]
     assert options["is_causal"]
     assert args[3] is None
+
+
+@pytest.mark.parametrize("length", [8, 9])
+def test_few_scores_take_the_equation(length, monkeypatch, rng):
+    """Up to FEW scores, counted over all heads; beyond, the kernel. The same result."""
+    calls = []
+    kernel = fused.numpy_attention
+    monkeypatch.setattr(fused, "FEW", 2 * 8 * 8)
+    monkeypatch.setattr(
+        fused, "numpy_attention", lambda *a: (calls.append(1), kernel(*a))[1]
+    )
+    q, k, v = rng.normal(size=(3, 2, length, 4))
+    assert_close(
+        fused_attention(q, k, v, is_causal=True, scale=0.3, softcap=2.0),
+        oracles.attention(q, k, v, is_causal=True, scale=0.3, softcap=2.0),
+    )
+    assert bool(calls) == (length > 8)
