@@ -17,6 +17,7 @@ __all__ = [
     "broadcast_shapes",
     "creation",
     "device",
+    "has_floats",
     "is_array_api_obj",
     "is_numpy_array",
     "is_torch",
@@ -34,7 +35,9 @@ def to_numpy(x):
     if is_torch(x):
         x = x.detach().cpu()
         return (x.float() if "bfloat16" in str(x.dtype) else x).numpy()
-    return np.from_dlpack(x) if is_array_api_obj(x) else np.asarray(x)
+    if is_numpy_array(x) or not is_array_api_obj(x):
+        return np.asarray(x)  # NumPy 2.0 exports no read-only array through DLPack
+    return np.from_dlpack(x)
 
 
 def creation(like=None):
@@ -56,6 +59,13 @@ def widen(x):
     if not xp.isdtype(x.dtype, "real floating"):
         raise TypeError(f"real floating-point data is needed, got {x.dtype}")
     return xp.astype(x, xp.float32) if xp.finfo(x.dtype).bits < 32 else x
+
+
+def has_floats(x):
+    """Tell at once whether a NumPy or torch array holds real floating-point numbers."""
+    if is_torch(x):
+        return x.dtype.is_floating_point
+    return x.dtype.kind == "f" and x.dtype.itemsize <= 8
 
 
 def nbytes(x):

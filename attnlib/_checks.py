@@ -5,6 +5,7 @@ import operator
 from attnlib._array import (
     array_namespace,
     device,
+    has_floats,
     is_array_api_obj,
     is_numpy_array,
     is_torch,
@@ -69,7 +70,7 @@ def are_alike(min_ndim, first, *others):
     """Say whether NumPy or torch arrays of floats share type, dtype and device."""
     if not (is_torch(first) or is_numpy_array(first)):
         return False
-    if not array_namespace(first).isdtype(first.dtype, "real floating"):
+    if not has_floats(first):
         return False
     for x in others:
         if type(x) is not type(first) or x.ndim < min_ndim:

@@ -26,19 +26,21 @@ def fused_attention(
     threads, or every core, where threadpoolctl is there to hold BLAS to one thread
     each; without it, one thread, and BLAS's own.
     """
+    on_torch, on_numpy = is_torch(query), is_numpy_array(query)
+    if on_numpy and is_few(query, key):
+        how = {"is_causal": is_causal, "scale": scale, "softcap": softcap}
+        return reference_attention(query, key, value, attn_mask, **how)
     check_features(query, key)
-    check_causal(attn_mask, is_causal, query.shape[-2], key.shape[-2])
+    if is_causal:
+        check_causal(attn_mask, is_causal, query.shape[-2], key.shape[-2])
     if attn_mask is not None:
         check_mask_kind(attn_mask, query)
-    if is_torch(query):
-        if softcap is None:
-            return torch_attention(query, key, value, attn_mask, is_causal, scale)
+    if on_torch and softcap is None:
+        return torch_attention(query, key, value, attn_mask, is_causal, scale)
+    if on_torch:
         how = {"is_causal": is_causal, "scale": scale, "softcap": softcap}
         return tiled_attention(query, key, value, attn_mask, **how)
-    if is_numpy_array(query):
-        if math.prod(query.shape[:-1]) * key.shape[-2] <= FEW:
-            how = {"is_causal": is_causal, "scale": scale, "softcap": softcap}
-            return reference_attention(query, key, value, attn_mask, **how)
+    if on_numpy:
         scale = default_scale(query) if scale is None else scale
         return numpy_attention(query, key, value, attn_mask, is_causal, scale, softcap)
     raise TypeError(
@@ -46,6 +48,13 @@ def fused_attention(
         f"{type(query).__module__}.{type(query).__name__}; choose 'reference' or "
         "'tiled'"
     )
+
+
+def is_few(query, key):
+    """Tell whether the equation may answer; what does not fit, it refuses as well."""
+    if not is_numpy_array(key) or min(query.ndim, key.ndim) < 2:
+        return True
+    return math.prod(query.shape[:-1]) * key.shape[-2] <= FEW
 
 
 # torch: its kernels take (N, H, L, E) and key-value heads that query heads share.

@@ -143,7 +143,8 @@ def seen_tiles(block, columns):
     """Yield the keys, the rows and the mask of each tile that is not hidden whole.
 
     Two slices: at most `columns` keys, and the rows from the first to the last that see
-    one of them. The mask, (..., keys, rows), is None where all of these see all.
+    one of them. The mask, (..., keys, rows), is None where all of these see all, or
+    short: rows beyond its last see all.
     """
     count, S = block.query.shape[-2], block.key.shape[-2]
     above = S if block.diagonal is None else block.diagonal  # seen by every row
@@ -162,7 +163,7 @@ def seen_tiles(block, columns):
         yield keys, rows, None if allowed.dtype == bool and allowed.all() else allowed
     for first in range(0, min(count, S - above), KEYS):
         last = min(first + KEYS, count)
-        later = np.tri(last - first, count - first, -1, dtype=bool)
+        later = np.tri(last - first, dtype=bool, k=-1)
         yield slice(above + first, above + last), slice(first, None), ~later
 
 
@@ -174,10 +175,10 @@ def attend_bounded(block, rooms, output):
     """
     key, value, softcap = block.key, block.value, block.softcap
     exp, unit = (np.exp, 1.0) if softcap is not None else exponential()
-    query, scores, part = prepare(block, rooms, block.scale * unit, output.dtype)
-    ones = np.ones(scores.shape[-2], output.dtype)
     total = np.zeros(output.shape[:-1], output.dtype)
     with np.errstate(over="ignore", invalid="ignore"):
+        query, scores, part = prepare(block, rooms, block.scale * unit, output.dtype)
+        ones = np.ones(scores.shape[-2], output.dtype)
         for keys, rows, allowed in seen_tiles(block, len(ones)):
             n = keys.stop - keys.start
             x = scores[..., :n, rows]
@@ -186,7 +187,8 @@ def attend_bounded(block, rooms, output):
                 x = softcap * np.tanh(x / softcap)
             exp(x, out=x)
             if allowed is not None:
-                np.multiply(x, allowed, out=x)
+                masked = x[..., : allowed.shape[-1]]
+                np.multiply(masked, allowed, out=masked)
             total[..., rows] += ones[:n] @ x
             mixed = np.matmul(x.mT, value[..., keys, :], out=part[..., rows, :])
             output[..., rows, :] += mixed
@@ -209,7 +211,7 @@ def attend_running(block, rooms, output):
         if softcap is not None:
             x = softcap * np.tanh(x / softcap)
         if allowed is not None and allowed.dtype == bool:
-            x = np.where(allowed, x, -math.inf)
+            np.copyto(x[..., : allowed.shape[-1]], -math.inf, where=~allowed)
         elif allowed is not None:
             x += allowed
         larger = np.maximum(maximum[..., rows], x.max(axis=-2))
