@@ -9,8 +9,9 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from book_fixtures import run_build
 
-from tools import links, notebooks
+from tools import build_book, crawl, links, notebooks
 
 ROOT = Path(__file__).resolve().parents[1]
 FORK = "https://github.com/Ada-L/notes.on-attention"
@@ -63,6 +64,13 @@ def outputs(root):
     }
 
 
+def texts_below(folder):
+    """Yield (path, text) of every text file of a built book."""
+    for path in folder.rglob("*"):
+        if path.suffix in (".html", ".ipynb", ".js", ".md", ".txt", ".xml"):
+            yield path, path.read_text(encoding="utf-8", errors="replace")
+
+
 def test_everything_says_what_the_settings_say():
     assert links.problems(ROOT) == []
 
@@ -82,6 +90,30 @@ def test_a_fork_s_address_is_set_everywhere(tree):
         first = notebooks.read(path).cells[0]
         assert f"git+{FORK}@spring" in first.source
         assert first.id == notebooks.cell_id(first.source, {})
+
+
+def test_the_book_of_a_fork_leads_to_the_fork(tree, tmp_path):
+    """Built from the changed tree: no page, feed or source names the old address."""
+    shutil.copytree(ROOT / "assets" / "vendor", tree / "assets" / "vendor")
+    new = links.checked(FORK, "spring")
+    links.apply(tree, new)
+    done = run_build(tmp_path / "html", tree)
+    assert done.returncode == 0, done.stderr
+    assert "place-holder" not in done.stdout
+    texts = dict(texts_below(tmp_path / "html"))
+    assert len(texts) > 100
+    old = links.FORM.fullmatch(OLD["url"])[1], links.site(OLD["url"])
+    assert [path for path, text in texts.items() if any(o in text for o in old)] == []
+    name = links.FORM.fullmatch(FORK)[1]
+    for page in build_book.pages(tree):
+        text = texts[tmp_path / "html" / f"{page}.html"]
+        assert f"{FORK}/issues/new?" in text
+        assert f"{FORK}/edit/spring/" in text
+        if (tree / f"{page}.ipynb").exists():
+            assert f"mybinder.org/v2/gh/{name}/spring?urlpath=lab/tree/{page}" in text
+            assert f"research.google.com/github/{name}/blob/spring/{page}" in text
+    seen = crawl.crawl_folder(tmp_path / "html", repository=new, root=tree)
+    assert list(seen.dead) == []
 
 
 def test_there_and_back_changes_nothing(tree, unchanged):
@@ -115,6 +147,8 @@ STALE = "https://github.com/old/fork"
         ("README.md", "https://mybinder.org/v2/gh/old/fork/main?urlpath=lab"),
         ("CONTRIBUTING.md", "https://old.github.io/fork/"),
         ("attnlib/sdpa.py", "https://raw.githubusercontent.com/old/fork/main/x.py"),
+        ("assets/book.js", f"\"<a href='{STALE}'>\""),
+        ("tests/external_links.md", f"<{STALE}/issues>"),
         (".github/workflows/test.yml", f"{STALE}/actions/workflows/test.yml/badge.svg"),
         (
             "chapters/glossary.md",
@@ -128,6 +162,22 @@ def test_a_stale_address_is_found(small, capsys, name, link):
     assert main("--check", "--root", small) == 1
     (line,) = capsys.readouterr().out.splitlines()
     assert line.startswith(f"{name}: ")
+
+
+@pytest.mark.parametrize("place", ["source", "output"])
+def test_a_stale_address_in_a_notebook_is_found(small, place):
+    path = next(small.glob("chapters/*.ipynb"))
+    nb, link = notebooks.read(path), f'<a href="{STALE}/blob/main/x.ipynb">x</a>'
+    if place == "source":
+        next(c for c in nb.cells if c.cell_type == "markdown").source += f"\n\n{link}"
+    else:
+        shown = nbformat.v4.new_output("display_data", data={"text/html": link})
+        next(c for c in nb.cells if c.cell_type == "code").outputs.append(shown)
+    path.write_text(notebooks.as_text(nb), encoding="utf-8")
+    (said,) = links.problems(small)
+    assert said.startswith(
+        f"chapters/{path.name}: github.com/old/fork/blob/main is not"
+    )
 
 
 def test_a_stale_set_up_cell_is_found(small):
@@ -217,9 +267,12 @@ def set_up(monkeypatch, missing):
         "find_spec",
         lambda name: None if name in missing else find(name),
     )
-    monkeypatch.setattr(
-        subprocess, "run", lambda command, check: ran.append(command[4:])
-    )
+
+    def run_pip(command, **_):
+        ran.append(command[4:])
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr(subprocess, "run", run_pip)
     monkeypatch.setattr(os, "environ", dict(os.environ))
     exec(notebooks.set_up_source(OLD), {})
     quiet = ["-qq", "--disable-pip-version-check"]

@@ -140,15 +140,6 @@ def imports_torch(cell):
     )
 
 
-def test_binder_has_the_tested_versions():
-    """binder/requirements.txt repeats pins of requirements.txt."""
-    pins = {*(ROOT / "requirements.txt").read_text(encoding="utf-8").split("\n")}
-    lines = (ROOT / "binder/requirements.txt").read_text(encoding="utf-8").split("\n")
-    wanted = {line for line in lines if line and not line.startswith("#")}
-    assert wanted
-    assert wanted <= pins
-
-
 def test_the_set_up_cell_names_the_repository_of_the_settings():
     settings = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
     assert f"git+{settings['repository']['url']}@" in notebooks.set_up_source()

@@ -42,7 +42,7 @@ ADDRESSES = (
 BOOK = re.compile(r"https://[A-Za-z0-9-]+\.github\.io/[\w.-]*/?")
 
 # Repositories of others that the course points at on purpose, and README's example.
-FOREIGN = {"you/fork"}
+FOREIGN = {"you/fork", "googlecolab/backend-info", "googlecolab/colabtools"}
 
 # These hold addresses as examples of what is right and wrong.
 EXAMPLES = {"tools/links.py", "tests/test_links.py"}

@@ -47,9 +47,13 @@ if importlib.util.find_spec("attnlib") is None:
     needed = {{"array_api_compat": "array-api-compat", "anywidget": "anywidget"}}
     new = [needed[name] for name in needed if importlib.util.find_spec(name) is None]
     source = "git+{url}@{ref}"
-    subprocess.run([*pip, "--no-deps", f"attnlib @ {{source}}"], check=True)
-    if new:
-        subprocess.run([*pip, *new], check=True)
+    for what in filter(None, (["--no-deps", f"attnlib @ {{source}}"], new)):
+        done = subprocess.run([*pip, *what], capture_output=True, text=True)
+        if done.returncode:
+            lines = done.stderr.splitlines()
+            said = [line for line in lines if "ERROR: " in line or "fatal: " in line]
+            why = said[0].strip() if said else done.stderr
+            raise RuntimeError(f"{{what[-1]}} is not installed (no network?). {{why}}")
     importlib.invalidate_caches()
     print("Installed", ", ".join(["attnlib", *new]), "from", source)\
 """
