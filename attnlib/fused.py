@@ -80,7 +80,8 @@ def torch_attention(query, key, value, attn_mask, is_causal, scale):
     scale = default_scale(query) if scale is None else scale  # before any padding
     if 0 in (*lead, L, S, Ev):
         return empty_state(query, key, value).output.to(query.dtype)
-    split = len(lead) - shared_axes(key, value, len(lead))
+    shared = shared_axes(key, value, len(lead)) if kernel_shares_heads(query) else 0
+    split = len(lead) - shared
     grouped = split < len(lead)
     N = math.prod(lead[: split - 1]) if split else 1
 
@@ -101,6 +102,17 @@ def torch_attention(query, key, value, attn_mask, is_causal, scale):
         enable_gqa=grouped,
     )
     return output[..., :Ev].reshape(*lead, L, Ev)
+
+
+def kernel_shares_heads(query):
+    """Say whether torch's kernel lets query heads share key heads and stores no scores.
+
+    On the CPU, torch 2.5 and 2.6 store them, and 2.8 does not: before it, the keys are
+    repeated instead.
+    """
+    import torch
+
+    return query.device.type != "cpu" or torch.__version__ >= (2, 8)
 
 
 def shared_axes(key, value, axes):

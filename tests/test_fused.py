@@ -383,6 +383,8 @@ def test_torch_gets_the_arguments_as_they_are(astensor, monkeypatch, rng):
 
 def test_torch_shares_grouped_heads(astensor, monkeypatch, rng):
     """Key and value reach torch with their own heads and their own memory."""
+    if not fused.kernel_shares_heads(astensor([[0.0]])):
+        pytest.skip("on the CPU, torch before 2.8 does not share heads")
     q = astensor(rng.normal(size=(2, 6, 8, 4)))
     k = astensor(rng.normal(size=(2, 2, 8, 4)))
     given = []
