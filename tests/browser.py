@@ -28,7 +28,9 @@ LATE = 1500  # milliseconds
 
 # Bytes, gzipped: of everything that a first visit fetches, and of our own scripts.
 WHOLE_PAGE, OWN_JAVASCRIPT = 1_300_000, 15_000
-OWN_SCRIPT = re.compile(r"/_static/(figures/[^/]+|book|live_host|mode)\.js(\?|$)")
+OWN_SCRIPT = re.compile(
+    r"/_static/(figures/[^/]+|book|live_host|mode|search_scorer)\.js(\?|$)"
+)
 
 FLAGS = [
     "--no-sandbox",

@@ -46,7 +46,8 @@ class Links(html.parser.HTMLParser):
         if tag == "a" and values.get("href"):
             self.targets.append(values["href"])
         if tag == "link" and values.get("href"):
-            self.loaded.append(values["href"])
+            said = values.get("rel") in ("canonical", "alternate")
+            (self.targets if said else self.loaded).append(values["href"])
         if tag in ("script", "img", "iframe", "source") and values.get("src"):
             self.loaded.append(values["src"])
         if tag == "img" and is_nameless(values):
@@ -397,7 +398,8 @@ def small_book(tmp_path):
     """A copy of the book with the landing page and one small executed notebook."""
     root = tmp_path / "copy"
     shutil.copytree(ROOT / "assets", root / "assets")
-    shutil.copy(ROOT / "_config.yml", root)
+    for name in ("_config.yml", "pyproject.toml", "CITATION.cff", "CHANGELOG.md"):
+        shutil.copy(ROOT / name, root)
     (root / "chapters").mkdir()
     shutil.copy(ROOT / "chapters" / "references.bib", root / "chapters")
     (root / "_toc.yml").write_text(

@@ -23,7 +23,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from tools import live, theme  # noqa: E402 (also when this file is run as a script)
+from tools import feed, formulas, links, live, page_parts, theme  # noqa: E402 (also when this file is run as a script)
 
 ANSI = re.compile(r"\x1b\[[0-9;]*m")  # the colours of a terminal
 
@@ -116,24 +116,30 @@ def finish(root, built):
     (built / "index.html").write_text(REDIRECT.format(**values), encoding="utf-8")
     link_pages(built)
     theme.mend(built)
-    add_live_figures(built)
+    try:
+        live.add_figures(built)
+        formulas.add_names(root, built)
+        page_parts.add(root, pages(root), built)
+        (built / "feed.xml").write_text(changes(root), encoding="utf-8")
+    except ValueError as error:
+        raise BookError(str(error)) from error
     # GitHub Pages would otherwise leave out the folders whose names start with "_".
     (built / ".nojekyll").touch()
 
 
-def add_live_figures(built):
-    """Bring the live figures' scripts and styles to the pages that have one."""
-    try:
-        live.add_figures(built)
-    except ValueError as error:
-        raise BookError(str(error)) from error
+def changes(root):
+    """Return the feed of the book, made from CHANGELOG.md."""
+    config = read_yaml(root / "_config.yml")
+    text = (root / "CHANGELOG.md").read_text(encoding="utf-8")
+    url = links.setting(root)["url"]
+    return feed.feed(text, config["title"], config["author"], url)
 
 
 def link_pages(built):
-    """Let links that a notebook's output makes to a notebook lead to its page."""
+    """Let plain HTML links to the source of a page lead to the page."""
     for page in built.glob("chapters/*.html"):
         text = page.read_text(encoding="utf-8")
-        linked = re.sub(r'href="(\w+)\.ipynb#', r'href="\1.html#', text)
+        linked = re.sub(r'href="(\w+)\.(?:ipynb|md)#', r'href="\1.html#', text)
         if linked != text:
             page.write_text(linked, encoding="utf-8")
 
@@ -169,6 +175,11 @@ def main(arguments=None):
     count, seconds = len(pages(root)), time.monotonic() - started
     print(f"{count} pages in {seconds:.0f} s, no warning: {output / 'index.html'}")
     print(f"Open {(output / 'index.html').as_uri()}")
+    if links.setting(root)["url"] == links.PLACEHOLDER:
+        print(
+            f"The pages still name the place-holder {links.PLACEHOLDER}; write your "
+            "own address with `make links REPO=https://github.com/you/fork`"
+        )
 
 
 if __name__ == "__main__":
