@@ -59,7 +59,7 @@ class Visit:
     troubles: list = field(default_factory=list)
     responses: list = field(default_factory=list)
 
-    def listen(self, home, late):
+    def listen(self, home, late=""):
         """Note every request beyond `home`, every failure and every error."""
 
         def gate(route):
