@@ -4,8 +4,8 @@ import importlib
 import os
 import sys
 
-# OpenBLAS's threads spin for a tenth of a second after a call, into the next candidate's
-# time: 2**18 cycles instead of 2**28. It reads this when NumPy is loaded, not later.
+# OpenBLAS's threads spin for a tenth of a second after a call, into the time of the
+# next candidate: 2**18 cycles instead of 2**28. It reads this when NumPy is loaded.
 os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "18")
 
 PARTS = ("attention", "gpu", "course", "page")
