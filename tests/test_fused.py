@@ -419,3 +419,12 @@ def test_few_scores_take_the_equation(length, monkeypatch, rng):
         oracles.attention(q, k, v, is_causal=True, scale=0.3, softcap=2.0),
     )
     assert bool(calls) == (length > 8)
+
+
+def test_the_bound_holds_where_squares_underflow():
+    """|q|^2 is 0 in float32 here, and yet each score is beyond -1000."""
+    query = np.full((2, 1), 1e-25, dtype="float32")
+    key = np.array([[-1e18], [-2e18], [-3e18]], dtype="float32")
+    value = np.array([[1.0], [2.0], [3.0]], dtype="float32")
+    output = fused_attention(query, key, value, scale=1e10)
+    np.testing.assert_allclose(output, 1, rtol=1e-6)  # the first key is 1000 ahead
