@@ -48,7 +48,7 @@ class KVCache:
                     f"{name} to append must have the cache's shape in all but axis -2, "
                     f"{tuple(old.shape)}, got {tuple(more.shape)}"
                 )
-        if all(may_share(x) for x in (self.key, self.value, key, value)):
+        if may_share(self.key, self.value, key, value):
             return self._write_behind(new)
         xp = array_namespace(key)
         pairs = ((self.key, key), (self.value, value))
@@ -79,14 +79,18 @@ class KVCache:
         return nbytes(self.key) + nbytes(self.value)
 
 
-def may_share(x):
-    """Say whether rows may be written behind x: in NumPy, in torch without autograd."""
-    if not is_torch(x):
-        return is_numpy_array(x)
+def may_share(*arrays):
+    """Say whether rows may be written behind arrays of one library.
+
+    In NumPy yes, in torch without autograd.
+    """
+    if not is_torch(arrays[0]):
+        return is_numpy_array(arrays[0])
     import torch
 
-    writable = torch.is_inference_mode_enabled() or not x.is_inference()
-    return writable and not x.requires_grad
+    inside = torch.is_inference_mode_enabled()
+    writable = (inside or not x.is_inference() for x in arrays)
+    return all(writable) and not any(x.requires_grad for x in arrays)
 
 
 def longer(x, length):

@@ -144,6 +144,7 @@ def run(options):
         if not options.only or any(word in name for word in options.only)
     }
     sizes = cases.FULL if options.full else cases.CORE
+    memory = measure_memory(chosen) if options.memory else []
     runs = []
     for number in range(options.runs):
         rows = []
@@ -152,18 +153,19 @@ def run(options):
             bar.set_postfix_str(label(case))
             rows += time_case(case, chosen, options.seconds)
         runs.append(rows)
+        record(options, memory, runs)  # what stands is kept if a later run breaks off
     for name, why in sorted(
         {(r["candidate"], r["left_out"]) for r in runs[0] if "left_out" in r}
     ):
         print(f"left out: {name}: {why}")
     short = print_wishes(wishes(runs))
-    record(options, chosen, runs)
+    print(f"\nrecorded in {options.output}")
     if short:
         print(f"\n{len(short)} of the figures above fall short (✗)")
     return int(bool(short) and options.strict)
 
 
-def record(options, chosen, runs):
+def record(options, memory, runs):
     """Write the results with their hardware, versions and date."""
     results = {
         "date": datetime.date.today().isoformat(),
@@ -171,13 +173,12 @@ def record(options, chosen, runs):
         "hardware": measure.hardware() | {"threads": threads()},
         "versions": measure.versions(),
         "runs": runs,
-        "memory": measure_memory(chosen) if options.memory else [],
+        "memory": memory,
     }
     options.output.parent.mkdir(parents=True, exist_ok=True)
     part = options.output.with_suffix(".part")
     part.write_text(json.dumps(rounded(results), indent=1) + "\n", encoding="utf-8")
     part.replace(options.output)
-    print(f"\nrecorded in {options.output}")
 
 
 def rounded(x):
