@@ -13,7 +13,8 @@ from attnlib.masks import check_causal
 from attnlib.numpy_kernel import numpy_attention
 from attnlib.tiled import empty_state, tiled_attention
 
-FEW = 2**14  # scores: below it, on NumPy, the equation is faster than any tiles
+# On NumPy the equation beats any tiles for so few scores, or queries of a head.
+FEW, SINGLE = 2**14, 1
 
 
 def fused_attention(
@@ -54,7 +55,8 @@ def is_few(query, key):
     """Tell whether the equation may answer; what does not fit, it refuses as well."""
     if not is_numpy_array(key) or min(query.ndim, key.ndim) < 2:
         return True
-    return math.prod(query.shape[:-1]) * key.shape[-2] <= FEW
+    scores = math.prod(query.shape[:-1]) * key.shape[-2]
+    return scores <= FEW or query.shape[-2] <= SINGLE
 
 
 # torch: its kernels take (N, H, L, E) and key-value heads that query heads share.

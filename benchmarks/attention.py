@@ -21,7 +21,7 @@ from benchmarks.candidates import CANDIDATES, LeftOut, threads
 from benchmarks.floor import floor
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-RESULTS = ROOT / "benchmarks" / "results" / "attention.json"
+RESULTS = ROOT / "benchmarks" / "results"
 OURS, PEER, FLOOR = "attnlib NumPy fused", "torch SDPA", "floor"
 MEMORY_LENGTHS = (1024, 4096, 16384)
 
@@ -124,7 +124,7 @@ def key(row):
 def label(case):
     """Return a case in words."""
     words = f"{case.heads} head{'s' * (case.heads > 1)}, n = {case.S}, d = {case.d}"
-    return words + ", causal" * case.causal
+    return words + ", causal" * case.causal + ", one new token" * (case.L == 1)
 
 
 def print_wishes(found):
@@ -218,8 +218,11 @@ def main(arguments):
     parser.add_argument(
         "--strict", action="store_true", help="exit 1 if one falls short"
     )
-    parser.add_argument("--output", type=pathlib.Path, default=RESULTS)
-    return run(parser.parse_args(arguments))
+    parser.add_argument("--output", type=pathlib.Path)
+    options = parser.parse_args(arguments)
+    if options.output is None:
+        options.output = RESULTS / ("full.json" if options.full else "attention.json")
+    return run(options)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import platform
 import statistics
 import subprocess
@@ -10,11 +11,12 @@ import time
 
 ROUNDS, MOST_ROUNDS = 7, 41
 PAUSE = 0.02  # seconds; threads of the call before may still be spinning
+ROW = 0.05  # seconds that a row of short calls takes
 
 
 @dataclasses.dataclass(frozen=True)
 class Times:
-    """Seconds of one call: the median, the quartiles around it, and how many."""
+    """Seconds of one call: the median, the quartiles around it, and how many rounds."""
 
     median: float
     low: float
@@ -32,9 +34,13 @@ def in_turns(calls, seconds=2.0):
     """Time each call in turns, so that a busy moment hits all alike: name → Times.
 
     `seconds` is what all rounds together should take; there are at least ROUNDS (three
-    where one round takes longer than `seconds`).
+    where one round takes longer than `seconds`). Short calls are timed by the row, as a
+    loop makes them: else it would be the waking of threads that is measured.
     """
-    first = sum(time_once(call) for call in calls.values())  # warms up, too
+    for call in calls.values():
+        call()  # warms up
+    rows = {name: max(1, math.ceil(ROW / time_row(c, 1))) for name, c in calls.items()}
+    first = sum(time_row(call, rows[name]) * rows[name] for name, call in calls.items())
     least = ROUNDS if first < seconds else 3
     rounds = max(least, min(MOST_ROUNDS, int(seconds / max(first, 1e-9))))
     found = {name: [] for name in calls}
@@ -42,15 +48,21 @@ def in_turns(calls, seconds=2.0):
     for turn in range(rounds):
         for name in names[turn % len(names) :] + names[: turn % len(names)]:
             time.sleep(PAUSE)
-            found[name].append(time_once(calls[name]))
+            found[name].append(time_row(calls[name], rows[name]))
     return {name: Times.of(seconds) for name, seconds in found.items()}
 
 
-def time_once(call):
-    """Return the seconds of one call."""
+def time_row(call, count):
+    """Return the seconds of one call, as the mean of `count` in a row.
+
+    In a row of several the first is not counted: it wakes the threads.
+    """
+    if count > 1:
+        call()
     start = time.perf_counter()
-    call()
-    return time.perf_counter() - start
+    for _ in range(count):
+        call()
+    return (time.perf_counter() - start) / count
 
 
 def peak_bytes(candidate, lengths):

@@ -4,6 +4,7 @@ python -m benchmarks page [--check]    write chapters/benchmarks.md and its pict
 """
 
 import argparse
+import itertools
 import json
 import pathlib
 import sys
@@ -92,6 +93,32 @@ def decoding(results):
     return table(("Candidate", *(f"n = {n}" for n in lengths)), rows)
 
 
+def every_size(results):
+    """Return the table of ratios at every size: kinds of calls down, n across."""
+    if results is None:
+        return "Not recorded yet: `make bench ARGS=--full` measures it."
+    by = {
+        (row["heads"], row["d"], row["causal"], row["kind"], row["S"]): row
+        for row in results["runs"][0]
+        if row["candidate"] == attention.OURS and "of_torch" in row
+    }
+    kinds = [("prefill", False), ("prefill", True), ("decode", False)]
+    rows = []
+    for heads, d, (kind, causal) in itertools.product((1, 8), (64, 128), kinds):
+        found = [by.get((heads, d, causal, kind, n)) for n in cases.LENGTHS]
+        words = f"{heads} head{'s' * (heads > 1)}, d = {d}" + ", causal" * causal
+        rows.append(
+            [words + ", one new token" * (kind == "decode")]
+            + [
+                f"{row['of_torch']:.2f} ({row['share_of_floor']:.2f})" if row else "–"
+                for row in found
+            ]
+        )
+    return f"{machine(results)}\n\n" + table(
+        ("", *(f"n = {n}" for n in cases.LENGTHS)), rows
+    )
+
+
 def memory(results):
     """Return the table of peak extra memory of one call."""
     lengths = sorted({row["n"] for row in results["memory"]})
@@ -108,16 +135,23 @@ def memory(results):
     return table(("MiB beyond the inputs", *(f"n = {n}" for n in lengths)), rows)
 
 
+def words(row):
+    """Return the case of a row in words."""
+    return attention.label(cases.Case(*attention.key(row)))
+
+
 def left_out(results):
-    """Return a list of what did not run, and why."""
-    rows = [row for rows in results["runs"] for row in rows] + results["memory"]
-    found = sorted({(r["candidate"], r["left_out"]) for r in rows if "left_out" in r})
+    """Return a list of what did not run, where, and why."""
+    where = {}
+    for row in itertools.chain(*results["runs"], results["memory"]):
+        if "left_out" in row:
+            one = f"memory at n = {row['n']}" if "n" in row else words(row)
+            where.setdefault((row["candidate"], row["left_out"]), {})[one] = None
     timed = {row["candidate"] for rows in results["runs"] for row in rows}
-    found += [
-        (name, "its time was not asked for") for name in CANDIDATES.keys() - timed
-    ]
-    found.sort()
-    return "\n".join(f"- {name}: {why}" for name, why in found) or "Nothing."
+    lines = [f"{name}: {why} ({'; '.join(at)})" for (name, why), at in where.items()]
+    untimed = CANDIDATES.keys() - timed
+    lines += [f"{name}: its time was not asked for" for name in untimed]
+    return "\n".join(f"- {line}" for line in sorted(lines)) or "Nothing."
 
 
 def course(results):
@@ -180,6 +214,7 @@ def text():
         "wishes": wishes(found),
         "times": times(found),
         "decoding": decoding(found),
+        "every_size": every_size(read("full")),
         "memory": memory(found),
         "left_out": left_out(found),
         "gpu": gpu(read("gpu")),

@@ -101,24 +101,43 @@ def test_scores_that_do_not_fit_are_left_out():
         guarded(cases.prefill(8, 16384, 64), None, None, None)
 
 
-def test_times_are_taken_in_turns():
+def test_times_are_taken_in_turns(monkeypatch):
     """Every call is made equally often, and the order goes round."""
+    monkeypatch.setattr(measure, "ROW", 0)
     made = []
     calls = {name: lambda name=name: made.append(name) for name in "abc"}
     found = measure.in_turns(calls, seconds=0)
     rounds = found["a"].rounds
     assert {times.rounds for times in found.values()} == {rounds}
-    assert {made.count(name) for name in "abc"} == {rounds + 1}
-    assert "".join(made[3:12]) == "abcbcacab"
+    assert {made.count(name) for name in "abc"} == {rounds + 3}
+    assert "".join(made[9:18]) == "abcbcacab"
 
 
 def test_times_are_those_of_the_clock(monkeypatch):
     ticks = iter([0.0, 1.0, 10.0, 13.0])
     monkeypatch.setattr(time, "perf_counter", lambda: next(ticks))
-    assert measure.time_once(lambda: None) == 1
-    assert measure.time_once(lambda: None) == 3
+    assert measure.time_row(lambda: None, 1) == 1
+    assert measure.time_row(lambda: None, 1) == 3
     found = measure.Times.of([4.0, 1.0, 2.0, 3.0, 5.0])
     assert (found.low, found.median, found.high, found.rounds) == (2, 3, 4, 5)
+
+
+def test_short_calls_are_timed_by_the_row(monkeypatch):
+    """The mean of a row without its first call; a long call stands alone."""
+    clock = [0.0]
+    costs = {"short": iter([9.0, 0.011] + [9.0, 0.01, 0.02, 0.03, 0.02, 0.02] * 4)}
+
+    def short():
+        clock[0] += next(costs["short"])
+
+    def long():
+        clock[0] += 1
+
+    monkeypatch.setattr(time, "perf_counter", lambda: clock[0])
+    monkeypatch.setattr(measure, "PAUSE", 0)
+    found = measure.in_turns({"short": short, "long": long}, seconds=0)
+    assert (found["short"].rounds, found["long"].median) == (3, 1)
+    assert found["short"].median == pytest.approx(0.02)  # the 9 of waking left out
 
 
 def test_memory_is_counted():

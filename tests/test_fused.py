@@ -421,6 +421,22 @@ def test_few_scores_take_the_equation(length, monkeypatch, rng):
     assert bool(calls) == (length > 8)
 
 
+@pytest.mark.parametrize("length", [1, 2])
+def test_a_single_query_takes_the_equation(length, monkeypatch, rng):
+    """One new token against many stored ones: no tile of keys would be read twice."""
+    calls = []
+    kernel = fused.numpy_attention
+    monkeypatch.setattr(fused, "SINGLE", 1)
+    monkeypatch.setattr(
+        fused, "numpy_attention", lambda *a: (calls.append(1), kernel(*a))[1]
+    )
+    q, k, v = (rng.normal(size=(2, n, 4)) for n in (length, 300, 300))
+    assert_close(
+        fused_attention(q, k, v, scale=0.3), oracles.attention(q, k, v, scale=0.3)
+    )
+    assert bool(calls) == (length > 1)
+
+
 def test_the_bound_holds_where_squares_underflow():
     """|q|^2 is 0 in float32 here, and yet each score is beyond -1000."""
     query = np.full((2, 1), 1e-25, dtype="float32")

