@@ -4,7 +4,8 @@
   "use strict";
 
   const SCROLLABLE =
-    "pre, mjx-container[display='true'], .pst-scrollable-table-container, .output";
+    "pre, mjx-container[display='true'], .pst-scrollable-table-container, .output, " +
+    ".cell_output:has(> img)";
 
   function remove(attribute, selector) {
     document.querySelectorAll(selector).forEach((element) => {

@@ -211,6 +211,24 @@ def test_page_from_a_server(browser, book, page):
         assert seen.troubles + problems == []
 
 
+FIGURES = """() => [...document.querySelectorAll(".cell_output > img")].map((img) => ({
+    shown: img.getBoundingClientRect().width / img.naturalWidth,
+    hidden: img.parentElement.scrollWidth > img.parentElement.clientWidth,
+    reached: img.parentElement.tabIndex === 0,
+}))"""
+
+
+def test_figures_can_be_read_on_a_phone(browser, on_disk):
+    """At 0.6 of its size a figure's text has 8 px; what is cut off can be reached."""
+    page = next(page for page in NOTEBOOKS if "scaling" in page)
+    with look.visit(browser, on_disk, page, width=look.NARROW) as seen:
+        figures = seen.page.evaluate(FIGURES)
+    assert len(figures) > 5
+    assert min(figure["shown"] for figure in figures) >= 0.6
+    assert any(figure["hidden"] for figure in figures)
+    assert all(figure["reached"] == figure["hidden"] for figure in figures)
+
+
 def test_every_script_of_ours_is_weighed(book):
     """What stands in the book beside the vendored files and the theme's is ours."""
     own = [path.name for path in (ROOT / "assets").glob("*.js")]
