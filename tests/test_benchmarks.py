@@ -213,6 +213,15 @@ def test_a_page_weighs_what_it_loads(tmp_path):
     assert course.weight(tmp_path / "page.html") < html + 10 + 200 + 30
 
 
+def test_every_size_is_shown_where_it_was_recorded():
+    assert page.every_size(None) == ""
+    shown = page.every_size(page.read("attention"))
+    assert shown.startswith("## At every size\n")
+    (row,) = (x for x in shown.splitlines() if x.startswith("| 8 heads, d = 64 |"))
+    assert row.count("(") >= 3  # the sizes that are measured without --full as well
+    assert row.count("–") >= 1
+
+
 def test_the_page_is_that_of_the_results():
     """chapters/benchmarks.md says what benchmarks/results hold, and nothing else."""
     assert page.main(["--check"]) == 0
