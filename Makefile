@@ -28,25 +28,25 @@ help: ## say what each command does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
 book: $(READY) ## build the HTML book from the stored outputs: _build/html/index.html
-	@$(RUN) tools/build_book.py
+	@$(RUN) -m book.build
 
 serve: book ## build the book, serve it on this machine and open it (PORT=8000)
-	@$(RUN) tools/serve.py --port $(PORT)
+	@$(RUN) -m book.serve --port $(PORT)
 
 pdf: book ## print the whole book as one PDF, with Chromium: _build/book.pdf
-	@$(RUN) tools/pdf.py $(ARGS)
+	@$(RUN) -m book.pdf $(ARGS)
 
 crawl: book ## follow every link of the built book (ARGS=--list: write the external ones)
-	@$(RUN) tools/crawl.py $(ARGS)
+	@$(RUN) -m book.crawl $(ARGS)
 
 test: $(READY) lint ## check everything: code, notebooks (run and compared), book, browser
 	$(OFFLINE) $(RUN) -m pytest --nbval -n $(JOBS) --dist loadscope $(ARGS)
 
 notebooks: $(READY) ## run every notebook and store its outputs in normal form (FILES="...")
-	@$(RUN) tools/notebooks.py execute $(FILES)
+	@$(RUN) -m course.notebooks execute $(FILES)
 
 check: $(READY) ## check the notebooks as they are stored, without running them
-	@$(RUN) tools/notebooks.py check $(FILES)
+	@$(RUN) -m course.notebooks check $(FILES)
 
 lint: $(READY) ## check the style of code and notebooks
 	$(RUN) -m ruff check .
@@ -62,38 +62,38 @@ bench: $(READY) ## measure attention beside its peers, and make the page of resu
 	@$(RUN) -m benchmarks page
 
 links: $(READY) ## write the repository's address everywhere (REPO=, BRANCH=); alone: check
-	@$(RUN) tools/links.py $(if $(REPO),"$(REPO)" $(if $(BRANCH),--branch "$(BRANCH)"),--check)
+	@$(RUN) -m course.address $(if $(REPO),"$(REPO)" $(if $(BRANCH),--branch "$(BRANCH)"),--check)
 
 colab: $(READY) ## run every notebook alone, beside Colab's packages (ARGS="--only 04")
-	@$(RUN) tools/replay.py colab $(ARGS)
+	@$(RUN) -m replay colab $(ARGS)
 
 binder: $(READY) ## do Binder's steps afresh, run every notebook in JupyterLab (ARGS=)
-	@$(RUN) tools/replay.py binder $(ARGS)
+	@$(RUN) -m replay binder $(ARGS)
 
 repeats: $(READY) ## run every notebook five times: threads, hash seeds, BLAS (ARGS="--runs 1 2")
-	@$(RUN) tools/replay.py repeats $(ARGS)
+	@$(RUN) -m replay repeats $(ARGS)
 
 release: $(READY) ## make the students' notebooks from exercises/ (SRC=, OUT=)
-	@$(RUN) grading/release.py $(if $(SRC),--sources "$(SRC)") $(if $(OUT),--output "$(OUT)")
+	@$(RUN) -m grading.release $(if $(SRC),--sources "$(SRC)") $(if $(OUT),--output "$(OUT)")
 
 grade: $(READY) ## grade ASSIGNMENT=03_scaling SUBMISSIONS=folder-or-zip (SEED= JOBS= OUT=)
 	@test -n "$(ASSIGNMENT)" -a -n "$(SUBMISSIONS)" || { \
 	  echo "name both: make grade ASSIGNMENT=03_scaling SUBMISSIONS=downloads.zip"; exit 2; }
-	@$(RUN) grading/grade.py "$(ASSIGNMENT)" "$(SUBMISSIONS)" --jobs "$(JOBS)" \
+	@$(RUN) -m grading.grade "$(ASSIGNMENT)" "$(SUBMISSIONS)" --jobs "$(JOBS)" \
 	  $(if $(SEED),--seed "$(SEED)") $(if $(OUT),--out "$(OUT)") \
 	  $(if $(NO_SANDBOX),--no-sandbox)
 
 zip: book ## pack the book for a USB stick: _build/attention-book.zip
-	@$(RUN) tools/zip_book.py
+	@$(RUN) -m book.zip_book
 
 wheelhouse: ## collect what set-up needs where there is no network, in wheelhouse/ (PYTHON=)
-	@$(PYTHON) tools/wheelhouse.py
+	@$(PYTHON) -m replay.wheelhouse
 
 test-lowest: ## run unit tests and notebooks on the lowest versions (PYTHON=, TORCH=, ARGS=)
-	@$(PYTHON) tools/versions.py lowest $(if $(TORCH),--torch "$(TORCH)") $(ARGS)
+	@$(PYTHON) -m replay.versions lowest $(if $(TORCH),--torch "$(TORCH)") $(ARGS)
 
 test-newest: ## the same on the newest versions
-	@$(PYTHON) tools/versions.py newest $(if $(TORCH),--torch "$(TORCH)") $(ARGS)
+	@$(PYTHON) -m replay.versions newest $(if $(TORCH),--torch "$(TORCH)") $(ARGS)
 
 clean: ## remove what was built and cached; .venv stays
 	rm -rf _build build dist *.egg-info .pytest_cache .ruff_cache .hypothesis

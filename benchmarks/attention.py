@@ -19,8 +19,8 @@ from tqdm import tqdm
 from benchmarks import cases, measure
 from benchmarks.candidates import CANDIDATES, LeftOut, threads
 from benchmarks.floor import floor
+from course.paths import ROOT
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 OURS, PEER, FLOOR = "attnlib NumPy fused", "torch SDPA", "floor"
 MEMORY_LENGTHS = (1024, 4096, 16384)

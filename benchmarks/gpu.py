@@ -20,8 +20,8 @@ from tqdm import tqdm
 import attnlib
 from benchmarks.attention import commit, rounded
 from benchmarks.measure import versions
+from course.paths import ROOT
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "gpu.json"
 LENGTHS = [2**k for k in range(10, 17)]  # 1k to 64k
 HEADS, E = 16, 128

@@ -11,11 +11,11 @@ import sys
 
 from benchmarks import attention, cases
 from benchmarks.candidates import CANDIDATES
+from course.paths import ROOT
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 PAGE = ROOT / "chapters" / "benchmarks.md"
-PICTURE = ROOT / "assets" / "benchmarks.svg"
+PICTURE = ROOT / "book" / "static" / "benchmarks.svg"
 DRAWN = {
     "attnlib NumPy reference": ("o", "#777777"),
     "attnlib NumPy tiled": ("s", "#00775A"),
@@ -168,7 +168,7 @@ def left_out(results):
 def course(results):
     """Return the tables of the course itself, or what to run where there are none."""
     if results is None:
-        return "Not recorded yet: `python -m benchmarks course` measures it."
+        return "Not recorded yet: `python -m course.timings` measures it."
     seconds = results["notebook_seconds"]
     rows = [(f"`{name}`", f"{value:.0f} s") for name, value in seconds.items()]
     rows.append(("the book, from stored outputs", f"{results['build_seconds']:.0f} s"))

@@ -1,6 +1,6 @@
 """Grade a folder or a zip of submissions.
 
-    python grading/grade.py 03_scaling downloads.zip --seed 4711
+    python -m grading.grade 03_scaling downloads.zip --seed 4711
     make grade ASSIGNMENT=03_scaling SUBMISSIONS=downloads.zip SEED=4711 JOBS=2 OUT=out
 
 Takes downloads of Canvas and Moodle as they are, folders with one folder or one
@@ -22,12 +22,17 @@ import tempfile
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
 from grading import batch, intake, report
 from grading.notebook import Invalid, read_assignment
-from grading.process import Worker
-from grading.sandbox import ROOT, Limits, Sandbox, SandboxError, find_bwrap, library
+from grading.sandbox.process import Worker
+from grading.sandbox.walls import (
+    ROOT,
+    Limits,
+    Sandbox,
+    SandboxError,
+    find_bwrap,
+    library,
+)
 
 EXPECTED = (
     SandboxError,

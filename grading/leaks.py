@@ -1,6 +1,6 @@
 """Look for solutions where students read: releases and the built book.
 
-    python grading/leaks.py [--book _build/html]
+    python -m grading.leaks [--book _build/html]
 
 Secret are the lines of the solutions and the code of the checkers, with the cases that
 they draw, but for trivial lines and for those that the chapters show anyway. They must
@@ -14,11 +14,9 @@ import re
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
+from course import notebooks
 from grading.release import RELEASES, ROOT, SOURCES
 from grading.source import BEGIN, END
-from tools import notebooks
 
 LEAST = 16  # characters of a line that says something
 NAME = re.compile(r"(?=\w{8})[A-Za-z]\w*_\w+")  # of a variable, and of no chapter

@@ -1,7 +1,7 @@
 """Make the students' notebooks from the sources.
 
-    python grading/release.py [NAME ...]   make chapters/exercises/<NAME>.ipynb
-    python grading/release.py --check      say which differ from their source; exit 1
+    python -m grading.release [NAME ...]   make chapters/exercises/<NAME>.ipynb
+    python -m grading.release --check      say which differ from their source; exit 1
     make release [SRC=folder] [OUT=folder]
 
 nbgrader's own steps take the solutions out and lock the given cells. Each release is
@@ -16,13 +16,11 @@ import re
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
 import nbclient
 import nbformat
 
+from course import notebooks
 from grading.source import BEGIN, problems
-from tools import notebooks
 
 ROOT = notebooks.ROOT
 SOURCES, RELEASES = ROOT / "exercises", ROOT / "chapters" / "exercises"

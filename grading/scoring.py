@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 from attnlib.exercises import get, judge
 from grading.notebook import Invalid, read_submission
-from grading.process import Gone
-from grading.session import Function, Session
+from grading.sandbox.process import Gone
+from grading.sandbox.session import Function, Session
 
 NOT_ANSWERED = "Not answered yet"
 LONGEST = 500  # characters of a reason

@@ -1,12 +1,13 @@
 """Settings of the suite, and the fixture that runs a test on every array library."""
 
-import arrays
 import numpy as np
 import pytest
-from book_fixtures import book, browser, built, firefox, on_disk  # noqa: F401
 from hypothesis import HealthCheck, settings
 
 from attnlib import fused
+from tests.attnlib import arrays
+
+pytest_plugins = ["tests.fixtures"]
 
 # The same examples on every machine; a slow example is no failure on a busy core.
 settings.register_profile(

@@ -1,0 +1,185 @@
+"""Build the book from the stored outputs, strictly, into _build/html.
+
+    python -m book.build [--output FOLDER]
+
+Every build starts clean, in a folder of its own, and takes the old book's place only
+when it is whole: a failed build leaves the old pages alone and exits with the reason.
+Nothing is executed here; `make notebooks` does that.
+"""
+
+import argparse
+import html
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import yaml
+
+from book import feed, formulas, live, page_parts, theme
+from course.address import PLACEHOLDER, setting
+from course.paths import ROOT
+
+ANSI = re.compile(r"\x1b\[[0-9;]*m")  # the colours of a terminal
+
+REDIRECT = """<!DOCTYPE html>
+<html lang="en">
+  <head>
+    <meta charset="utf-8">
+    <meta name="viewport" content="width=device-width, initial-scale=1">
+    <title>{title}</title>
+    <meta http-equiv="refresh" content="0; url={page}">
+  </head>
+  <body>
+    <main>
+      <h1>{title}</h1>
+      <p><a href="{page}">Go to the first page of the book</a></p>
+    </main>
+  </body>
+</html>
+"""
+
+
+class BookError(Exception):
+    """Says why there is no book."""
+
+
+def read_yaml(path):
+    """Return what a YAML file holds."""
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+def pages(root):
+    """Return every page named in _toc.yml, without its ending, in reading order."""
+    toc = read_yaml(root / "_toc.yml")
+    parts = toc.get("parts", [toc])
+    return [toc["root"]] + [c["file"] for part in parts for c in part["chapters"]]
+
+
+def unexecuted_cells(path):
+    """Return how many code cells of a notebook have source but were never run."""
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    return sum(
+        cell["cell_type"] == "code"
+        and bool("".join(cell["source"]).strip())
+        and cell["execution_count"] is None
+        for cell in cells
+    )
+
+
+def check_sources(root):
+    """Raise BookError unless every page exists and every notebook was executed."""
+    for page in pages(root):
+        notebook = root / f"{page}.ipynb"
+        if notebook.exists():
+            if count := unexecuted_cells(notebook):
+                raise BookError(
+                    f"{page}.ipynb has {count} code cell(s) without stored outputs; "
+                    "run `make notebooks` first"
+                )
+        elif not (root / f"{page}.md").exists():
+            raise BookError(f"_toc.yml names {page}, but there is no such file")
+
+
+def run_jupyter_book(root, folder):
+    """Run the strict build below `folder`; return the folder of the pages."""
+    start = "from jupyter_book.cli.main import main; main()"
+    options = ["-W", "-n", "--keep-going", "-q", "--path-output", str(folder)]
+    done = subprocess.run(
+        [sys.executable, "-c", start, "build", str(root), *options],
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode:
+        said = ANSI.sub("", done.stderr.strip() or done.stdout.strip())
+        raise BookError(f"jupyter-book says:\n{said}")
+    return folder / "_build" / "html"
+
+
+def finish(root, built):
+    """Check the built pages and add what a plain web server needs."""
+    for page in pages(root):
+        if not (built / f"{page}.html").exists():
+            raise BookError(
+                f"the build wrote no {page}.html; is jupyter-book the version that "
+                "requirements.txt names?"
+            )
+    values = {
+        "title": html.escape(read_yaml(root / "_config.yml")["title"]),
+        "page": f"{pages(root)[0]}.html",
+    }
+    (built / "index.html").write_text(REDIRECT.format(**values), encoding="utf-8")
+    link_pages(built)
+    theme.mend(built)
+    try:
+        live.add_figures(built)
+        formulas.add_names(root, built)
+        page_parts.add(root, pages(root), built)
+        (built / "feed.xml").write_text(changes(root), encoding="utf-8")
+    except ValueError as error:
+        raise BookError(str(error)) from error
+    # GitHub Pages would otherwise leave out the folders whose names start with "_".
+    (built / ".nojekyll").touch()
+
+
+def changes(root):
+    """Return the feed of the book, made from CHANGELOG.md."""
+    config = read_yaml(root / "_config.yml")
+    text = (root / "CHANGELOG.md").read_text(encoding="utf-8")
+    url = setting(root)["url"]
+    return feed.feed(text, config["title"], config["author"], url)
+
+
+def link_pages(built):
+    """Let plain HTML links to the source of a page lead to the page."""
+    for page in built.glob("chapters/*.html"):
+        text = page.read_text(encoding="utf-8")
+        linked = re.sub(r'href="(\w+)\.(?:ipynb|md)#', r'href="\1.html#', text)
+        if linked != text:
+            page.write_text(linked, encoding="utf-8")
+
+
+def build(root, output):
+    """Build the book of `root` into `output`; raise BookError where that fails."""
+    check_sources(root)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=".new-", dir=output.parent))
+    try:
+        built = run_jupyter_book(root, folder)
+        finish(root, built)
+        if output.exists():
+            shutil.rmtree(output)
+        built.rename(output)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def main(arguments=None):
+    """Run the command line; exit with the reason where there is no book."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--output", type=Path, help="default: _build/html")
+    parser.add_argument("--root", type=Path, default=ROOT, help=argparse.SUPPRESS)
+    options = parser.parse_args(arguments)
+    root = options.root.resolve()
+    output = (options.output or root / "_build" / "html").resolve()
+    started = time.monotonic()
+    try:
+        build(root, output)
+    except BookError as error:
+        sys.exit(f"No book was built: {error}")
+    count, seconds = len(pages(root)), time.monotonic() - started
+    print(f"{count} pages in {seconds:.0f} s, no warning: {output / 'index.html'}")
+    print(f"Open {(output / 'index.html').as_uri()}")
+    if setting(root)["url"] == PLACEHOLDER:
+        print(
+            f"The pages still name the place-holder {PLACEHOLDER}; write your "
+            "own address with `make links REPO=https://github.com/you/fork`"
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What knows the notebooks: `python -m course VERB`."""

@@ -1,0 +1,1 @@
+"""The course run where its readers run it: `python -m replay PLACE`."""

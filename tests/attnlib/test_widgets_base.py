@@ -1,0 +1,307 @@
+"""What all live figures share: state, table, the numbers drawn, and the book's side.
+
+The figures' own numbers are tested in test_widget_<name>.py, each in its file.
+"""
+
+import html
+import json
+import math
+import re
+from html.parser import HTMLParser
+
+import pytest
+import traitlets
+
+pytest.importorskip("anywidget")
+
+import attnlib.widgets as widgets
+from attnlib.widgets import _figure, _random
+from attnlib.widgets._figure import LiveFigure, html_table
+from book import live
+
+CLASSES = [getattr(widgets, name) for name in widgets.__all__]
+HOSTILE = "<img src=x onerror=alert(1)> \"quoted\" 'too' & ‮עברית 🙂"
+
+
+class Hostile(LiveFigure):
+    """A figure whose text is out to break the page; it borrows an existing script."""
+
+    name = "softmax_scale"
+    title = "Hostile"
+    text = traitlets.Unicode(HOSTILE).tag(sync=True)
+    size = traitlets.Int(3).tag(sync=True)
+    hidden = traitlets.Int(4)  # not synced: no part of the state
+
+    def numbers(self):
+        return {"size": self.size}
+
+    def table(self):
+        return self.text, ("a", self.text), [(self.text, self.text), ("b", 1.5)]
+
+
+class Reader(HTMLParser):
+    """Collects tags with their attributes, and the text between them."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.words = [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+
+@pytest.fixture
+def hostile():
+    return Hostile()
+
+
+def test_the_state_is_the_figures_own_synced_traits(hostile):
+    assert hostile.state() == {"text": HOSTILE, "size": 3}
+
+
+def test_the_repr_is_short_and_without_addresses(hostile):
+    said = repr(hostile)
+    assert said == f"Hostile(size=3, text={repr(HOSTILE)[:37]}...)"
+    hostile.size = 5
+    assert repr(hostile).startswith("Hostile(size=5, ")
+
+
+def test_the_html_carries_the_state_and_nothing_runs(hostile):
+    seen = Reader(hostile.as_html())
+    tags = " ".join(tag for tag, _ in seen.tags)
+    assert tags == "div table caption thead tr th th tbody tr th td tr th td"
+    box = seen.tags[0][1]
+    assert {*box} == {"class", "data-figure", "data-state"}
+    assert box["class"] == "attn-live"
+    assert box["data-figure"] == "softmax_scale"
+    assert json.loads(box["data-state"]) == hostile.state()
+    assert seen.words == [HOSTILE, "a", HOSTILE, HOSTILE, HOSTILE, "b", "1.5"]
+
+
+def test_a_state_that_json_cannot_hold_is_refused(hostile):
+    class Odd(Hostile):
+        odd = traitlets.Float(math.nan).tag(sync=True)
+
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        Odd().as_html()
+
+
+def test_the_table_has_heads_for_columns_and_rows():
+    seen = Reader(html_table("says", ("key", "weight"), [("one", 1), ("two", 2)]))
+    heads = [attrs["scope"] for tag, attrs in seen.tags if tag == "th"]
+    assert heads == ["col", "col", "row", "row"]
+    assert seen.words == ["says", "key", "weight", "one", "1", "two", "2"]
+
+
+def test_the_output_has_a_text_a_table_and_a_view(hostile):
+    data, _ = hostile._repr_mimebundle_()
+    assert {*data} == {
+        "text/plain",
+        "text/html",
+        "application/vnd.jupyter.widget-view+json",
+    }
+    assert data["text/plain"] == repr(hostile)
+    assert data["text/html"] == hostile.as_html()
+
+
+def test_a_figure_must_say_its_numbers_and_its_table():
+    class Silent(LiveFigure):
+        name = "softmax_scale"
+
+    with pytest.raises(NotImplementedError):
+        Silent().numbers()
+    with pytest.raises(NotImplementedError):
+        Silent().table()
+
+
+@pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
+class TestEveryFigure:
+    def test_it_has_what_the_hosts_need(self, cls):
+        figure = cls()
+        assert figure.title
+        assert cls._esm.startswith(_figure.source("common.js"))
+        assert cls._esm.rstrip().endswith(live.EXPORT)
+        assert figure._repr_mimebundle_()[0]["text/html"] == figure.as_html()
+
+    def test_its_numbers_and_its_table_are_json_and_its_own(self, cls):
+        figure, again = cls(), cls()
+        said = json.dumps(figure.numbers())  # -inf may be said, NaN may not
+        assert json.loads(said)
+        assert "NaN" not in said
+        assert figure.as_html() == again.as_html()
+        caption, heads, rows = figure.table()
+        rows = list(rows)
+        assert len(caption) > 40
+        assert rows
+        assert all(len(row) == len(heads) for row in rows)
+
+    def test_it_says_only_its_own_state(self, cls):
+        figure = cls()
+        assert re.fullmatch(rf"{cls.__name__}\(.*\)", repr(figure), flags=re.S)
+        assert not re.search(r"0x[0-9a-f]{6}|model_id|layout", repr(figure))
+        assert cls(**figure.state()).state() == figure.state()
+
+    def test_its_script_asks_for_nothing_and_writes_no_html(self, cls):
+        text = _figure.source(f"{cls.name}.js")
+        words = "innerHTML|outerHTML|insertAdjacentHTML|document.write|fetch|eval|"
+        words += "XMLHttpRequest|localStorage|sessionStorage|cookie|import|Function"
+        assert re.findall(rf"\b(?:{words})\b", without_comments(text)) == []
+
+    def test_its_names_are_not_those_of_the_shared_tools(self, cls):
+        """In a notebook both stand in one module, where a name stands once."""
+        both = {*top_names("common.js")} & {*top_names(f"{cls.name}.js")}
+        assert both == set()
+
+
+def without_comments(text):
+    return re.sub(r"/\*.*?\*/|(?<!:)//[^\n]*", "", text, flags=re.S)
+
+
+def top_names(file):
+    """Names that a script declares outside every block."""
+    text = _figure.source(file)
+    return re.findall(r"(?m)^(?:function|const|let|class)\s+(\w+)", text)
+
+
+def test_the_names_of_a_script_are_found():
+    assert {"h", "svg", "softmax", "frame"} <= {*top_names("common.js")}
+
+
+# Random numbers
+
+
+def mulberry32(seed):
+    """Yield numbers as the published mulberry32 does, in whole Python integers."""
+    low = 0xFFFFFFFF
+    while True:
+        seed = (seed + 0x6D2B79F5) & low
+        t = ((seed ^ (seed >> 15)) * (seed | 1)) & low
+        t ^= (t + (((t ^ (t >> 7)) * (t | 61)) & low)) & low
+        yield ((t ^ (t >> 14)) & low) / 4294967296
+
+
+@pytest.mark.parametrize("seed", [0, 1, 999, 12345, 2**32 - 1])
+def test_uniforms_are_mulberry32(seed):
+    stream = mulberry32(seed)
+    expected = [next(stream) for _ in range(500)]
+    assert _random.uniforms(seed, 500).tolist() == expected
+
+
+def test_uniforms_known_from_elsewhere():
+    """The first numbers of seed 0, as JavaScript's Math.imul gives them."""
+    assert _random.uniforms(0, 3) * 2**32 == pytest.approx(KNOWN, abs=0)
+
+
+KNOWN = [1144304738, 1416247, 958946056]
+
+
+@pytest.mark.parametrize("seed", [0, 7])
+def test_normals_are_box_and_mullers(seed):
+    stream = mulberry32(seed)
+    pairs = [(next(stream), next(stream)) for _ in range(200)]
+    expected = [
+        math.sqrt(-2 * math.log(1 - a)) * math.cos(2 * math.pi * b) for a, b in pairs
+    ]
+    assert _random.normals(seed, 200).tolist() == pytest.approx(expected, abs=1e-12)
+
+
+def test_normals_are_normal():
+    """20,000 of them: mean, variance and kurtosis within five standard errors."""
+    drawn = _random.normals(3, 20_000)
+    assert abs(drawn.mean()) < 0.035
+    assert abs(drawn.var() - 1) < 0.05
+    assert abs((drawn**4).mean() - 3) < 0.35
+
+
+# The book's side: book/live.py
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """Let the scripts come from a folder of our own."""
+    monkeypatch.setattr(_figure, "FOLDER", tmp_path)
+    (tmp_path / "common.js").write_text("const shared = 1;\n")
+    return tmp_path
+
+
+def test_a_plain_script_leaves_its_figures_in_the_window(folder):
+    (folder / "one.js").write_text(f"const a = 1;\n{live.EXPORT}\n")
+    (folder / "two.js").write_text(f"const a = 2;\n{live.EXPORT}\n")
+    text = live.plain_script(["one", "two"])
+    assert "export" not in text
+    assert text.count("const shared = 1;") == 1
+    for name in ("one", "two"):
+        kept = f"(window.attnFigures ??= {{}}).{name} = {{ render, numbers }};"
+        assert text.count(kept) == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "const a = 1;\n",
+        "export default { numbers, render };\n",
+        "export const a = 1;\nexport default { render, numbers };\n",
+        "export default { render, numbers };\nconst a = 1;\n",
+    ],
+    ids=["no export", "another order", "two exports", "something after it"],
+)
+def test_a_module_with_another_ending_is_refused(folder, text):
+    (folder / "one.js").write_text(text)
+    with pytest.raises(ValueError, match=r"one\.js must end with `export default"):
+        live.plain_script(["one"])
+
+
+COPY = '<p>before</p><div class="attn-copy" data-from="03" data-figure="{}"></div>'
+
+
+@pytest.fixture
+def chapter(tmp_path, hostile):
+    """Write a built chapter with two figures, one of them within other boxes."""
+    first, second = hostile.as_html(), Hostile(size=9).as_html()
+    page = f"<div><div>{first}</div><p>between</p>{second}</div>"
+    (tmp_path / "03.html").write_text(page, encoding="utf-8")
+    return tmp_path, [first, second]
+
+
+def test_a_copy_is_the_very_same_box(chapter):
+    """The first box of that name, with all that is in it."""
+    folder, boxes = chapter
+    filled = live.fill_copies(COPY.format("softmax_scale"), folder)
+    assert filled == f"<p>before</p>{boxes[0]}"
+    assert live.fill_copies("<p>no copy</p>", folder) == "<p>no copy</p>"
+
+
+def test_a_copy_of_what_is_missing_is_refused(chapter):
+    folder, _ = chapter
+    with pytest.raises(ValueError, match="03 has no live figure other"):
+        live.fill_copies(COPY.format("other"), folder)
+    with pytest.raises(ValueError, match="figure of 04 is asked for: no such page"):
+        live.fill_copies(COPY.format("softmax_scale").replace("03", "04"), folder)
+
+
+def test_a_box_that_is_not_closed_is_refused():
+    with pytest.raises(ValueError, match="not closed"):
+        live.whole_box('<div class="attn-live"><div></div>', 0)
+
+
+def test_only_pages_with_figures_get_scripts(tmp_path, hostile):
+    pages = tmp_path / "chapters" / "deep"
+    pages.mkdir(parents=True)
+    (tmp_path / "_static").mkdir()
+    page = "<html><head></head><body>{}</body></html>"
+    (pages.parent / "plain.html").write_text(page.format("text"))
+    (pages / "live.html").write_text(page.format(hostile.as_html()), encoding="utf-8")
+    live.add_figures(tmp_path)
+    assert (pages.parent / "plain.html").read_text() == page.format("text")
+    found = (pages / "live.html").read_text(encoding="utf-8")
+    linked = re.findall(r'(?:src|href)="([^"]+)"', found)
+    assert linked
+    assert all((pages / link).resolve().is_relative_to(tmp_path) for link in linked)
+    static = [link for link in linked if not link.endswith("live_host.js")]
+    assert len(static) == 2  # live_host.js comes from the assets of the book
+    assert all((pages / link).exists() for link in static)
+    assert html.escape(HOSTILE) in found

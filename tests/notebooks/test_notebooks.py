@@ -1,0 +1,354 @@
+"""The notebooks: how they are stored, what they promise, and that the checks can fail.
+
+That their outputs are true is nbval's part: `pytest --nbval chapters`.
+"""
+
+import pathlib
+import re
+
+import nbclient
+import nbformat
+import pytest
+import yaml
+
+from course import notebooks
+
+ROOT = notebooks.ROOT
+CHAPTERS = notebooks.notebooks()
+
+
+def solutions(path, torch):
+    """The Python of a notebook's solutions: of exercises that need torch, or not."""
+    prose = notebooks.markdown(notebooks.read(path), code=True)
+    exercises = prose[prose.index("\n## Exercises") : prose.index("\n## Remember")]
+    return [
+        "\n".join(re.findall(r"```python\n(.*?)```", solution, flags=re.S))
+        for task in exercises.split("\n**Exercise ")[1:]
+        if ("needs torch" in task) == torch
+        for solution in re.findall(
+            r"<summary>Solution</summary>(.*?)</details>", task, re.S
+        )
+    ]
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+def test_nothing_is_wrong(path):
+    assert notebooks.problems(path) == []
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+def test_chapter_uses_attnlib(path):
+    code = "\n".join(c.source for c in notebooks.read(path).cells[1:])
+    assert re.search(r"(?m)^(import|from) attnlib", code)
+
+
+def test_every_notebook_is_in_the_table_of_contents():
+    found = {*ROOT.glob("chapters/**/*.ipynb")}
+    named = {ROOT / f"{name}.ipynb" for name in notebooks.toc_files()}
+    assert {p for p in found if ".ipynb_checkpoints" not in p.parts} <= named
+    assert {*CHAPTERS} == {p for p in named & found if "exercises" not in p.parts}
+
+
+def test_every_page_of_the_table_of_contents_exists():
+    for name in notebooks.toc_files():
+        assert any((ROOT / f"{name}{suffix}").exists() for suffix in (".ipynb", ".md"))
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+def test_questions_and_exercises(path):
+    """Three to six questions, a feedback for each choice; two or three exercises."""
+    prose = notebooks.markdown(notebooks.read(path))
+    part = dict(zip(notebooks.SECTIONS, section_texts(prose), strict=True))
+    questions = re.split(r"(?m)^\*\*\d+\.\*\*", part["## Check yourself"])[1:]
+    assert 3 <= len(questions) <= 6
+    for question in questions:
+        choices = re.findall(
+            r"<details>\s*<summary>([A-E])\. .+?</summary>\n\n(.+?)\n\n</details>",
+            question,
+            flags=re.S,
+        )
+        assert [letter for letter, _ in choices] == list("ABCDE"[: len(choices)])
+        assert len(choices) >= 3
+        rights = [feedback.startswith("**Right.**") for _, feedback in choices]
+        wrongs = [feedback.startswith("**Not quite.**") for _, feedback in choices]
+        assert sum(rights) == 1, "one choice is right"
+        assert all(right ^ wrong for right, wrong in zip(rights, wrongs, strict=True))
+    assert 2 <= part["## Exercises"].count("<summary>Solution</summary>") <= 3
+    assert part["## Exercises"].count("<summary>Hint") >= 2
+
+
+def section_texts(prose):
+    """The text of each closing section."""
+    starts = [prose.index(f"\n{title}") for title in notebooks.SECTIONS]
+    return [prose[a:b] for a, b in zip(starts, [*starts[1:], len(prose)], strict=True)]
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+def test_runs_without_torch_up_to_where_it_says(path):
+    """Without torch: every cell before the one that imports it, and the solutions."""
+    nb = notebooks.read(path)
+    first = next((i for i, c in enumerate(nb.cells) if imports_torch(c)), len(nb.cells))
+    if first < len(nb.cells):
+        before = [c.source for c in nb.cells[:first] if c.cell_type == "markdown"]
+        assert "needs torch" in "\n".join(before[-2:]).lower()
+    nb.cells = [nbformat.v4.new_code_cell(BLOCK_TORCH), *nb.cells[:first]]
+    assert sum(c.cell_type == "code" for c in nb.cells) >= 8
+    run_with(solutions(path, torch=False), nb, path)
+
+
+@pytest.mark.parametrize(
+    "path", [p for p in CHAPTERS if solutions(p, torch=True)], ids=lambda p: p.stem
+)
+def test_solutions_that_need_torch(path):
+    """They run at the end of the whole notebook."""
+    run_with(solutions(path, torch=True), notebooks.read(path), path)
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+def test_solutions_check_themselves(path):
+    """Each exercise has a solution, which asserts something about its own result."""
+    found = solutions(path, torch=False) + solutions(path, torch=True)
+    assert len(found) >= 2
+    for solution in found:
+        assert re.search(r"(?m)^\s*assert ", solution), f"it checks nothing: {solution}"
+
+
+def run_with(sources, nb, path):
+    """Execute a notebook and then further cells, in the notebook's folder."""
+    nb.cells += [nbformat.v4.new_code_cell(source) for source in sources]
+    folder = {"metadata": {"path": str(path.parent)}}
+    nbclient.NotebookClient(nb, timeout=180, resources=folder).execute()
+
+
+BLOCK_TORCH = """\
+import sys
+
+
+class NoTorch:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == "torch":
+            raise ModuleNotFoundError("No module named 'torch'", name="torch")
+
+
+sys.meta_path.insert(0, NoTorch())
+"""
+
+
+def imports_torch(cell):
+    return cell.cell_type == "code" and re.search(
+        r"(?m)^\s*(import|from) torch\b", cell.source
+    )
+
+
+def test_the_set_up_cell_names_the_repository_of_the_settings():
+    settings = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
+    assert f"git+{settings['repository']['url']}@" in notebooks.set_up_source()
+
+
+# The checks can fail: a good notebook, one fault at a time
+
+
+GOOD = """\
+# A title
+
+An introduction with 0.50 in it, as printed below, and $x = 1.25$, a formula, from
+[Vaswani et al. 2017](https://arxiv.org/abs/1706.03762).
+
+## Check yourself
+
+## Exercises
+
+## Remember
+
+## What this chapter did not show
+
+## Sources
+"""
+
+
+@pytest.fixture
+def good(tmp_path):
+    """Write a notebook with nothing wrong; return its path and a way to change it."""
+    path = tmp_path / "good.ipynb"
+    nb = nbformat.v4.new_notebook()
+    nb.cells = [
+        nbformat.v4.new_markdown_cell(GOOD),
+        nbformat.v4.new_code_cell(
+            "print(f'{0.5:.2f}')",
+            outputs=[nbformat.v4.new_output("stream", name="stdout", text="0.50\n")],
+        ),
+        nbformat.v4.new_code_cell(
+            "draw()",
+            metadata={"mystnb": {"image": {"alt": "The line rises from 0 to 1." * 2}}},
+            outputs=[nbformat.v4.new_output("display_data", {"image/png": "iVBORw0K"})],
+        ),
+    ]
+    path.write_text(
+        notebooks.as_text(notebooks.normalise(nb)), encoding="utf-8", newline="\n"
+    )
+    return path
+
+
+def change(path, edit):
+    """Edit the notebook and store it in normal form all the same."""
+    nb = notebooks.read(path)
+    edit(nb)
+    path.write_text(notebooks.as_text(nb), encoding="utf-8", newline="\n")
+
+
+def test_a_good_notebook_passes(good):
+    assert notebooks.problems(good) == []
+
+
+def in_prose(old, new):
+    def edit(nb):
+        assert old in nb.cells[1].source
+        nb.cells[1].source = nb.cells[1].source.replace(old, new)
+
+    return edit
+
+
+def in_output(text):
+    def edit(nb):
+        nb.cells[2].outputs[0].text = f"0.50 {text}\n"
+
+    return edit
+
+
+def set_count(nb):
+    nb.cells[2].execution_count = 7
+
+
+def add_error(nb):
+    nb.cells[2].outputs.append(
+        nbformat.v4.new_output("error", ename="KeyError", evalue="1", traceback=[])
+    )
+
+
+def add_stderr(nb):
+    nb.cells[2].outputs.append(
+        nbformat.v4.new_output("stream", name="stderr", text="careful")
+    )
+
+
+def drop_alt(nb):
+    nb.cells[3].metadata = {}
+
+
+def drop_set_up(nb):
+    del nb.cells[0]
+
+
+def add_widget_view(nb):
+    nb.cells[3].outputs[0].data[notebooks.WIDGET_VIEW] = {"model_id": "0f1e2d"}
+
+
+def grow(nb):
+    nb.cells[3].outputs[0].data["image/png"] = "A" * (notebooks.MAX_BYTES + 1)
+
+
+FAULTS = {
+    "a decimal typed by hand": (in_prose("0.50", "0.51"), "says 0.51, which no cell"),
+    "a source not listed": (in_prose("1706.03762", "1706.99999"), "references.bib"),
+    "a dead link": (in_prose("An intro", "[An](none.ipynb) intro"), "leads nowhere"),
+    "a role": (in_prose("An intro", "{ref}`x` intro"), "a role of MyST"),
+    "a directive": (in_prose("An intro", "```{note}\n```\n"), "a directive of MyST"),
+    "a label": (in_prose("An intro", "\n(label)=\nAn intro"), "a label of MyST"),
+    "colons": (in_prose("An intro", "\n:::\nAn intro"), "a fence of colons"),
+    "a formula in a summary": (
+        in_prose("An intro", "<details><summary>A. $x$</summary></details> intro"),
+        "formula in a <summary>",
+    ),
+    "a table without a head": (
+        in_prose("An intro", "| | b |\n|---|---|\n| 1 | 2 |\n\nAn intro"),
+        "column without a head",
+    ),
+    "open details": (in_prose("An intro", "<details>\n"), "opens 1 <details>"),
+    "no alt text in prose": (in_prose("An intro", "![](x.png)"), "without alt text"),
+    "a missing section": (in_prose("## Remember", ""), "closing sections must be"),
+    "two titles": (in_prose("## Remember", "# B\n\n## Remember"), "exactly one title"),
+    "a path": (in_output("/home/someone/x"), "path of one machine"),
+    "an address": (in_output("<object at 0x7f0012345678>"), "memory address"),
+    "out of order": (set_count, "not executed once, in order"),
+    "an error": (add_error, "ended in KeyError"),
+    "a warning": (add_stderr, "wrote to stderr"),
+    "a figure without alt text": (drop_alt, "draws a figure that no alt text tells"),
+    "a widget's view": (add_widget_view, "not in normal form"),
+    "no set-up": (drop_set_up, "not in normal form"),
+    "a large file": (grow, "more than 1,500,000"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_is_found(good, fault):
+    edit, words = FAULTS[fault]
+    change(good, edit)
+    assert any(words in problem for problem in notebooks.problems(good))
+
+
+def test_a_failing_notebook_is_left_as_it_was(good, capsys):
+    """An error in a cell: its message, exit 1, and nothing half-written."""
+    before = good.read_bytes()
+    assert notebooks.main(["execute", str(good)]) == 1
+    assert "NameError" in capsys.readouterr().out
+    assert good.read_bytes() == before
+
+
+def test_executing_twice_gives_the_same_bytes(tmp_path):
+    path = tmp_path / "small.ipynb"
+    nb = nbformat.v4.new_notebook()
+    nb.cells = [nbformat.v4.new_code_cell("for i in range(3):\n    print(i)\ni")]
+    nbformat.write(nb, path)
+    assert notebooks.main(["execute", str(path)]) == 0
+    first = path.read_bytes()
+    assert notebooks.main(["execute", str(path)]) == 0
+    assert path.read_bytes() == first
+    outputs = notebooks.read(path).cells[1].outputs
+    assert [o.output_type for o in outputs] == ["stream", "execute_result"]
+
+
+WIDGET = """\
+from attnlib.widgets import SoftmaxScale
+
+SoftmaxScale(d_k=4)\
+"""
+
+
+def test_a_live_figure_is_stored_as_its_table(tmp_path):
+    """Nothing of a kernel's widget, so two runs store the same bytes."""
+    path = tmp_path / "live.ipynb"
+    nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(WIDGET)])
+    nbformat.write(nb, path)
+    assert notebooks.main(["execute", str(path)]) == 0
+    first = path.read_bytes()
+    assert notebooks.main(["execute", str(path)]) == 0
+    assert path.read_bytes() == first
+    stored = notebooks.read(path)
+    assert {*stored.cells[1].outputs[0].data} == {"text/plain", "text/html"}
+    assert {*stored.metadata} == {"kernelspec", "language_info"}
+
+
+def test_an_unknown_notebook_is_named(tmp_path):
+    with pytest.raises(SystemExit, match=r"no such notebook: .*none\.ipynb"):
+        notebooks.main(["check", str(pathlib.Path(tmp_path) / "none.ipynb")])
+
+
+@pytest.mark.parametrize(
+    "term",
+    [
+        "recurrent neural network",
+        "long short-term memory",
+        "transformer",
+        "multilayer perceptron",
+        "cross-entropy",
+        "softmax function",
+        "bias–variance tradeoff",
+        "natural language processing",
+    ],
+)
+def test_the_glossary_has_every_link_of_the_note(term):
+    """An entry of its own, which links to a chapter."""
+    text = (ROOT / "chapters/glossary.md").read_text(encoding="utf-8")
+    entry = re.search(rf"(?m)^{term}\b.*\n((?:  .*\n)+)", text)
+    assert entry
+    assert re.search(r"\]\(\d\d_\w+\.ipynb\)", entry[1])

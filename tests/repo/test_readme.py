@@ -1,0 +1,43 @@
+"""What README.md and the docstrings show is what happens."""
+
+import doctest
+import re
+
+import attnlib
+from course.paths import ROOT
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_readme_s_example_runs():
+    """Each line that ends in a shape gives it."""
+    (example,) = re.findall(r"```python\n(.*?)```", README, flags=re.S)
+    names = {}
+    shown = 0
+    for line in example.split("\n"):
+        exec(line, names)
+        if shape := re.search(r"# (\(\d.*\))$", line):
+            shown += 1
+            assert str(eval(line, names).shape) == shape[1]
+    assert shown
+
+
+def test_the_package_s_example_is_true():
+    result = doctest.testmod(attnlib)
+    assert result.attempted
+    assert result.failed == 0
+
+
+def test_the_readme_names_every_room():
+    """The map shows each module that a user may import."""
+    rooms = {p.name for p in (ROOT / "attnlib").glob("[a-z]*.py")}
+    assert {room for room in rooms if room not in README} == set()
+
+
+def test_the_readme_s_commands_exist():
+    """Each `make x` that the README names is a target of the Makefile."""
+    targets = re.findall(
+        r"(?m)^([a-z]+):.*## ", (ROOT / "Makefile").read_text(encoding="utf-8")
+    )
+    named = set(re.findall(r"(?m)(?:`|^)make ([a-z]+)", README))
+    assert {"book", "test"} <= named <= set(targets)
