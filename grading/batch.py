@@ -5,12 +5,12 @@ import dataclasses
 import hashlib
 import json
 import multiprocessing
-import os
 import secrets
 import signal
 
 from course.paths import ROOT
 from grading.notebook import Invalid
+from grading.outputs import write_atomically
 from grading.scoring import Result, Row, invalid, score
 
 
@@ -33,17 +33,6 @@ def check_places(submissions, out):
             f"OUT={out} lies within {submissions}, and would be taken for submissions; "
             "name another folder"
         )
-
-
-def write_atomically(path, text):
-    """Write a file whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    with part.open("w", encoding="utf-8", errors="replace", newline="") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
-    part.replace(path)
 
 
 class Store:

@@ -15,6 +15,7 @@ WORDS = {  # of each status, and what it looks like beside its colour
     "not answered": ("–", "Not answered"),
     "to read": ("…", "Your teacher reads it"),
     "by hand": ("…", "Your teacher grades it by hand"),
+    "marked": ("✎", "Marked by your teacher"),
     "invalid": ("!", "Not graded"),
 }
 NOTHING_YET = "Not answered yet."
@@ -92,7 +93,9 @@ def section(place, row):
 
 def written(assignment, results):
     """Return the page with all written answers, question by question, and rubrics."""
-    parts = ["<p>For the teacher: nobody has scored these.</p>"]
+    parts = [
+        "<p>For the teacher: type your points into written.csv, and grade again.</p>"
+    ]
     for question in assignment.questions:
         if question.written:
             parts.append(written_question(question, results))
@@ -109,9 +112,10 @@ def written_question(question, results):
     silent = []
     for student, result in results.items():
         row = next(row for row in result.rows if row.question == question.name)
-        if row.status == "to read":
+        if row.status in ("to read", "marked"):
             text = shown(result.written.get(question.name, ""))
-            head = f"<h3>{shown(student)}</h3>"
+            given = "" if row.score is None else f": {number(row.score)} points"
+            head = f"<h3>{shown(student)}{given}</h3>"
             parts.append(f"<article>\n{head}\n<pre>{text}</pre>\n</article>")
         else:
             silent.append(f"{shown(student)} ({row.status})")

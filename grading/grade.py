@@ -8,9 +8,14 @@ notebook for each student, and zips of these. Students' code runs in a sandbox
 (bubblewrap, on Linux); the score is given outside of it. Written into the folder OUT:
 
     grades.csv      student, assignment, question, score, max, status, late, reason
-    feedback/       a page for each student
+    totals.csv      student, assignment, points, max, answers still open, late
+    written.csv     student, question, points, comment: yours to fill in
     written.html    the written answers, with their rubric, for you to read
+    feedback/       a page for each student
     refused.csv     files that were not graded, and why
+
+Points that you type into written.csv count from the next run on, for any question, and
+no run changes a line of yours there.
 
 Interrupted? The same command goes on where it stopped. The hidden cases follow from the
 seed: without one, a seed is drawn, shown, and kept in OUT.
@@ -22,7 +27,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from grading import batch, intake, report
+from grading import batch, intake, marks, report
 from grading.notebook import Invalid, read_assignment
 from grading.sandbox.process import Worker
 from grading.sandbox.walls import (
@@ -38,6 +43,7 @@ EXPECTED = (
     SandboxError,
     intake.IntakeError,
     batch.BatchError,
+    marks.MarksError,
     Invalid,
     OSError,
     ValueError,
@@ -90,13 +96,19 @@ def grade(options):
     if not chosen and not refused:
         raise intake.IntakeError(f"{place} holds no file")
     store = batch.Store(out, assignment.name, options.seed)
+    typed, remarks = marks.take_up(out, assignment)
     print(f"{assignment.name}: {len(chosen)} submissions, seed {store.seed}")
     with tempfile.TemporaryDirectory(prefix="grading-") as folder:
         sandbox = make_sandbox(options, library(folder, assignment), (place, out))
         Worker(sandbox).stop()  # no sandbox, no grades: say so before anything else
         results = batch.run(chosen, assignment, store, sandbox, max(options.jobs, 1))
-    report.write(out, assignment, results, refused)
+    remarks += marks.apply(typed, results)
+    waiting = marks.ask_for(out, typed, results)
+    remarks += report.write(out, assignment, results, refused)
     report.summarise(assignment, results, refused)
+    print("".join(f"{remark}\n" for remark in remarks), end="")
+    if waiting:
+        print(f"{waiting} answers wait for your points in {out / marks.NAME}")
     print(f"{out / 'grades.csv'} is written, in {time.perf_counter() - start:.0f} s")
     return 0
 

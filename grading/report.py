@@ -1,27 +1,47 @@
 """What the teacher gets: tables, pages, and a summary on the terminal."""
 
 import collections
-import csv
-import io
 import re
 
 from grading import feedback
-from grading.batch import write_atomically
+from grading.outputs import harmless, publish, table, write_atomically
 
 COLUMNS = ["student", "assignment", "question", "score", "max", "status", "late"]
+TOTALS = ["student", "assignment", "points", "max", "open", "late"]
 
 
 def write(out, assignment, results, refused):
-    """Write grades.csv, feedback/, written.html and refused.csv into a folder."""
+    """Write grades.csv, totals.csv, feedback/, written.html, refused.csv; say more.
+
+    Returns remarks: what was changed by hand since, and is kept.
+    """
     pages = page_names(results)
-    for student, graded in results.items():
-        page = feedback.feedback(student, assignment, graded.result, graded.late)
-        write_atomically(out / "feedback" / pages[student], page)
+    files = {
+        f"feedback/{pages[student]}": feedback.feedback(
+            student, assignment, graded.result, graded.late
+        )
+        for student, graded in results.items()
+    }
     answers = {student: graded.result for student, graded in results.items()}
-    write_atomically(out / "written.html", feedback.written(assignment, answers))
-    write_table(out / "refused.csv", ["file", "reason"], refused)
-    rows = grade_rows(assignment, results)
-    write_table(out / "grades.csv", [*COLUMNS, "reason"], rows)
+    files["written.html"] = feedback.written(assignment, answers)
+    files["refused.csv"] = table(["file", "reason"], refused)
+    files["totals.csv"] = table(TOTALS, total_rows(assignment, results))
+    grades = table([*COLUMNS, "reason"], grade_rows(assignment, results))
+    kept = publish(out, files | {"grades.csv": grades})
+    write_atomically(out / "state" / "grades.csv", grades)
+    return [f"{old} was changed by hand: kept as {new}" for old, new in kept]
+
+
+def total_rows(assignment, results):
+    """Return the rows of totals.csv: `open` counts answers without points so far."""
+    rows = []
+    for student, graded in results.items():
+        scores = [row.score for row in graded.result.rows]
+        points = sum(score for score in scores if score is not None)
+        late, unread = "late" if graded.late else "", scores.count(None)
+        line = f"{points:g}", f"{assignment.maximum:g}", unread, late
+        rows.append((student, assignment.name, *line))
+    return rows
 
 
 def grade_rows(assignment, results):
@@ -40,21 +60,6 @@ def grade_rows(assignment, results):
         for student, graded in results.items()
         for row in graded.result.rows
     ]
-
-
-def write_table(path, head, rows):
-    """Write a CSV file that spreadsheets read with accents (hence its first mark)."""
-    stream = io.StringIO()
-    table = csv.writer(stream, lineterminator="\n")
-    table.writerow(head)
-    table.writerows([harmless(cell) for cell in row] for row in rows)
-    write_atomically(path, "\ufeff" + stream.getvalue())
-
-
-def harmless(text):
-    """Return a text on one line that no spreadsheet takes for a formula."""
-    text = "".join(c if c.isprintable() else " " for c in text)
-    return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
 
 
 def page_names(students):
@@ -79,7 +84,10 @@ def summarise(assignment, results, refused):
         of_it = [row for row in rows if row.question == question.name]
         count = collections.Counter(row.status for row in of_it)
         if question.written:
-            print(f"{question.name:<28} {count['to read']:>6} to read in written.html")
+            print(
+                f"{question.name:<28} {count['to read']:>6} to read in written.html, "
+                f"{count['marked']} marked"
+            )
             continue
         numbers = (count[s] for s in ("right", "wrong", "failed", "not answered"))
         print(f"{question.name:<28} " + " ".join(f"{n:>6}" for n in numbers))
@@ -89,8 +97,5 @@ def summarise(assignment, results, refused):
     for student, graded in results.items():
         if graded.result.rows[0].status == "invalid":
             print(f"invalid: {harmless(student)}: {graded.result.rows[0].reason}")
-    by_hand = sum(row.status == "by hand" for row in rows)
-    if by_hand:
-        print(f"{by_hand} answers to grade by hand: see the status in grades.csv")
     if refused:
         print(f"{len(refused)} files were not graded: see refused.csv")

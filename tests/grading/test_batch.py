@@ -10,7 +10,7 @@ import zipfile
 import pytest
 
 from course.paths import ROOT
-from grading import batch
+from grading import batch, outputs
 from tests.browser import look
 from tests.grading.hostile import books, run
 
@@ -216,10 +216,10 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
     def full(_):
         raise OSError("no space left")
 
-    batch.write_atomically(tmp_path / "x.csv", "old")
+    outputs.write_atomically(tmp_path / "x.csv", "old")
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="no space left"):
-        batch.write_atomically(tmp_path / "x.csv", "new")
+        outputs.write_atomically(tmp_path / "x.csv", "new")
     assert (tmp_path / "x.csv").read_text() == "old"
 
 

@@ -55,7 +55,8 @@ class Attacks:
         assert {path.name for path in handed} == {"release.ipynb"}
         assert len(handed) == len(batch.rows)
         names = {path.name for path in (batch.folder / "out").iterdir()}
-        tables = {"grades.csv", "refused.csv", "written.html"}
+        tables = {"grades.csv", "totals.csv", "refused.csv", "written.html"}
+        tables.add("written.csv")
         assert names == tables | {"feedback", "state"}
         assert [*(batch.folder / "tmp").iterdir()] == []
 
