@@ -7,10 +7,12 @@ import json
 import multiprocessing
 import secrets
 import signal
+import time
 
 from course.paths import ROOT
 from grading.notebook import Invalid
 from grading.outputs import write_atomically
+from grading.sandbox.walls import SandboxError
 from grading.scoring import Result, Row, invalid, score
 
 
@@ -65,13 +67,15 @@ class Store:
             found = json.loads(self.path(student).read_text("utf-8"))
         except (OSError, ValueError):
             return None
-        if found["key"] != key:
+        if not isinstance(found, dict) or found.get("key") != key:
             return None
         rows = [Row(**row) for row in found["rows"]]
         return Result(rows, found["notes"], found["written"])
 
     def save(self, student, key, result):
-        """Store a Result."""
+        """Store a Result that lasts."""
+        if not result.lasting:
+            return
         found = {"student": student, "key": key, **dataclasses.asdict(result)}
         write_atomically(self.path(student), json.dumps(found))
 
@@ -131,6 +135,7 @@ def graded(tasks, jobs):
             raise
 
 
+PAUSES = (1, 10)  # seconds before a sandbox that failed is tried again
 SLOT = 0  # of this process: sandboxes at work at the same time are different users
 
 
@@ -142,14 +147,27 @@ def take_slot(slots):
 
 
 def grade_one(task):
-    """Grade one submission; return (student, Result)."""
+    """Grade one submission; return (student, Result), whatever happens."""
     student, handed, assignment, seed, sandbox = task
     try:
         data = handed.file.read()
     except Invalid as error:
         return student, invalid(assignment, f"The file was not graded: {error}.")
     sandbox = dataclasses.replace(sandbox, slot=SLOT)
-    return student, score(data, assignment, seed, sandbox)
+    for pause in (*PAUSES, None):
+        try:
+            return student, score(data, assignment, seed, sandbox)
+        except (SandboxError, OSError) as error:
+            why = f"the sandbox failed ({error})"
+        except Exception as error:  # ours: a row, and never the end of the batch
+            why = f"the grader failed ({type(error).__name__}: {error})"
+            break
+        if pause is not None:
+            time.sleep(pause)
+    reason = f"Not graded, and no fault of the answer: grade again. In detail, {why}."
+    return student, dataclasses.replace(
+        invalid(assignment, " ".join(reason.split()), "by hand"), lasting=False
+    )
 
 
 def key_of(handed, assignment, seed, sandbox, engine):

@@ -53,6 +53,8 @@ EXPECTED = (
 def main(arguments=None):
     """Run the command line; return the exit status."""
     options = parser().parse_args(arguments)
+    for stream in (sys.stdout, sys.stderr):  # a name may hold what they cannot print
+        stream.reconfigure(errors="replace")
     try:
         return grade(options)
     except EXPECTED as error:
@@ -106,6 +108,9 @@ def grade(options):
     waiting = marks.ask_for(out, typed, results)
     remarks += report.write(out, assignment, results, refused)
     report.summarise(assignment, results, refused)
+    again = sum(not graded.result.lasting for graded in results.values())
+    if again:
+        print(f"{again} were not graded, for no fault of theirs: grade again")
     print("".join(f"{remark}\n" for remark in remarks), end="")
     if waiting:
         print(f"{waiting} answers wait for your points in {out / marks.NAME}")

@@ -10,19 +10,19 @@ import re
 import stat
 import unicodedata
 import zipfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
 from grading.notebook import MAX_BYTES, Invalid, parse
 
 CANVAS = re.compile(
-    r"(?P<name>[^_/]+)_(?P<late>LATE_)?(?P<user>\d+)_(?P<order>\d+)_(?P<file>.+)", re.I
+    r"(?P<name>[^_/]+)_(?P<late>LATE_)?(?P<user>\d{1,18})_(?P<order>\d{1,18})_(?P<file>.+)",
+    re.I,
 )
 MOODLE = re.compile(
-    r"(?P<name>[^/]+)_(?P<user>\d+)_assignsubmission_(?P<kind>[a-z]+)_?/?(?P<file>.*)"
+    r"(?P<name>[^/]+)_(?P<user>\d{1,18})_assignsubmission_(?P<kind>[a-z]+)_?/?(?P<file>.*)"
 )
-RESUBMISSION = re.compile(r"(?:-(\d+)| ?\((\d+)\))$")
+RESUBMISSION = re.compile(r"(?:-(\d{1,18})| ?\((\d{1,18})\))$")
 NOISE = ("__MACOSX", ".DS_Store", "Thumbs.db", "desktop.ini", ".ipynb_checkpoints")
 MAX_FILES = 20_000
 NO_FILE = "it is a link or a device, and no file of its own"
@@ -48,14 +48,9 @@ class File:
         try:
             with self.open() as stream:
                 data = stream.read(MAX_BYTES + 1)
-        except (
-            OSError,
-            zipfile.BadZipFile,
-            zlib.error,
-            RuntimeError,
-            EOFError,
-        ) as error:
-            raise Invalid(f"it cannot be read ({error})") from None
+        except Exception as error:  # a damaged file may raise what it likes
+            why = str(error) or type(error).__name__
+            raise Invalid(f"it cannot be read ({why})") from None
         if len(data) > MAX_BYTES:
             raise Invalid(f"it has more than {MAX_BYTES >> 20} MB")
         return data
@@ -124,7 +119,12 @@ def files(place):
     if place.is_dir():
         found = list(files_of_folder(place))
     elif place.is_file() and zipfile.is_zipfile(place):
-        found = list(files_of_zip(place))
+        try:
+            found = list(files_of_zip(place))
+        except Exception as error:  # as above
+            raise IntakeError(
+                f"SUBMISSIONS={place} is a damaged zip ({error}): download it again"
+            ) from None
     else:
         what = "is neither a folder nor a zip" if place.exists() else "does not exist"
         raise IntakeError(f"SUBMISSIONS={place} {what}")
@@ -151,14 +151,24 @@ def files_of_zip(place):
     with zipfile.ZipFile(place) as archive:
         for number, entry in enumerate(archive.infolist()):
             if not entry.is_dir():
-                time = datetime.datetime(*entry.date_time).timestamp()
                 path, problem = entry.filename, problem_of(entry)
-                yield File(place, path, time, problem, number)
+                yield File(place, path, moment(entry), problem, number)
+
+
+def moment(entry):
+    """Return when an entry of a zip changed; 0 where it bears no such date."""
+    *day_and_time, seconds = entry.date_time
+    try:
+        return datetime.datetime(*day_and_time, min(seconds, 59)).timestamp()
+    except (ValueError, OverflowError, OSError):
+        return 0.0
 
 
 def problem_of(entry):
     """Say why an entry of a zip is not read, if so."""
     path, mode = entry.filename.replace("\\", "/"), entry.external_attr >> 16
+    if not path.strip("/"):
+        return "it has no name"
     if path.startswith("/") or ":" in path[:2] or ".." in path.split("/"):
         return "its path leads out of the zip"
     if stat.S_IFMT(mode) not in (0, stat.S_IFREG):

@@ -200,6 +200,11 @@ def parse(data):
     return [parse_cell(cell) for cell in cells]
 
 
+def fit_to_print(text):
+    """Return a text without lone surrogates, halves of letters that no file takes."""
+    return text.encode("utf-8", "replace").decode()
+
+
 def parse_cell(cell):
     """Return one Cell."""
     if not isinstance(cell, dict):
@@ -218,6 +223,6 @@ def parse_cell(cell):
     return Cell(
         kind if kind in ("code", "markdown", "raw") else "unknown",
         source,
-        name[:80] if isinstance(name, str) and name else None,
+        fit_to_print(name)[:80] if isinstance(name, str) and name else None,
         flags,
     )

@@ -14,7 +14,7 @@ import os
 def write_atomically(path, text):
     """Write a file whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part"[-250:])
+    part = path.with_name(f".{path.name}.part")
     with part.open("w", encoding="utf-8", errors="replace", newline="") as stream:
         stream.write(text)
         stream.flush()

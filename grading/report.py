@@ -66,7 +66,8 @@ def page_names(students):
     """Return {student: a file name that every system takes}, no two of them alike."""
     names, taken = {}, set()
     for student in students:
-        stem = re.sub(r"[^\w .,()-]", "_", student).strip(" .")[:80] or "_"
+        stem = re.sub(r"[^\w .,()-]", "_", student).strip(" .")
+        stem = stem[:80].encode()[:160].decode(errors="ignore").strip() or "_"
         name, count = stem, 1
         while name.casefold() in taken:
             count += 1

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass, field
 
 from attnlib.exercises import get, judge
-from grading.notebook import Invalid, read_submission
+from grading.notebook import Invalid, fit_to_print, read_submission
 from grading.sandbox.process import Gone
 from grading.sandbox.session import Function, Session
 
@@ -23,24 +23,29 @@ class Row:
     reason: str = ""
 
     def __post_init__(self):
-        """Keep reasons short: what is quoted in them may be long."""
+        """Keep reasons short and fit to print: they may quote anything."""
+        self.reason = fit_to_print(self.reason)
         if len(self.reason) > LONGEST:
             self.reason = f"{self.reason[: LONGEST - 3]}..."
 
 
 @dataclass
 class Result:
-    """What came of one submission: a row for each question, remarks, written texts."""
+    """What came of one submission: a row for each question, remarks, written texts.
+
+    `lasting` is False where grading it again may give another result.
+    """
 
     rows: list
     notes: list = field(default_factory=list)
     written: dict = field(default_factory=dict)
+    lasting: bool = True
 
 
-def invalid(assignment, reason):
+def invalid(assignment, reason, status="invalid"):
     """Return the Result of what cannot be graded: no score, and the reason."""
     questions = assignment.questions
-    return Result([Row(q.name, None, q.points, "invalid", reason) for q in questions])
+    return Result([Row(q.name, None, q.points, status, reason) for q in questions])
 
 
 def score(data, assignment, seed, sandbox):
@@ -141,7 +146,7 @@ def unnamed_calls(question, submission, assignment):
     named = task.source if task else ""
     source = "\n".join(s for owner, s in submission.cells if owner == question.name)
     used = set(re.findall(r"\battnlib\.(\w+)", source))
-    for names in re.findall(r"(?m)^\s*from attnlib[\w.]* import ([\w, ]+)", source):
+    for names in re.findall(r"(?m)^[ \t]*from attnlib[\w.]* import ([\w, ]+)", source):
         used |= {part.split()[0] for part in names.split(",") if part.split()}
     found = sorted(name for name in used if name not in named)
     return (

@@ -49,7 +49,7 @@ class Worker:
             self.number += 1
             self.process.stdin.write(wire.encode(request | {"number": self.number}))
             self.process.stdin.flush()
-            return self.numbered(wire.receive(self.process.stdout))
+            return checked(wire.receive(self.process.stdout), self.number)
         except wire.WireError as error:
             reason = f"gave back {error}"
         except (EOFError, OSError):
@@ -63,12 +63,6 @@ class Worker:
         self.stop()
         late = f"took longer than {seconds:.3g} seconds"
         raise Gone(late if self.late else reason or how_it_ended(status))
-
-    def numbered(self, reply):
-        """Return a reply; WireError where it is none, or none to the last request."""
-        if not isinstance(reply, dict) or reply.get("number") != self.number:
-            raise wire.WireError("something that is no answer")
-        return reply
 
     def end(self, late=None):
         """End the process and, with it, all that lives in its sandbox."""
@@ -86,6 +80,33 @@ class Worker:
         for pipe in (self.process.stdin, self.process.stdout):
             with contextlib.suppress(OSError):  # what was not sent any more
                 pipe.close()
+
+
+FIELDS = {  # of a reply, and the kind of each; the others are the student's data
+    "raised": str,
+    "text": str,
+    "line": int | None,
+    "torch": bool,
+    "dropped": int,
+    "large": str,
+    "missing": bool,
+    "function": bool,
+}
+DATA = ("number", "result", "changed")
+
+
+def checked(reply, number):
+    """Return a reply; WireError where it is none, or none to the last request."""
+    if not isinstance(reply, dict):
+        raise wire.WireError("something that is no answer")
+    last = reply.get("number")
+    kinds = all(
+        key in DATA or (key in FIELDS and isinstance(value, FIELDS[key]))
+        for key, value in reply.items()
+    )
+    if type(last) is not int or last != number or not kinds:
+        raise wire.WireError("something that is no answer")
+    return reply
 
 
 def how_it_ended(status):

@@ -3,8 +3,8 @@
 A frame is 8 bytes with two lengths, then a JSON text that gives the structure, then the
 raw bytes of its arrays. Nothing in a frame can name a class or a function: whatever the
 other side writes, reading it gives arrays, numbers, truth values, texts, None, and
-lists, tuples and dicts of these, or raises WireError or NotPlain. Both sides use this
-file.
+lists, tuples and dicts of these, or raises WireError or NotPlain. What it gives is
+small enough to be turned into arrays. Both sides use this file.
 """
 
 import json
@@ -17,6 +17,8 @@ import numpy as np
 
 MAX_TEXT = 8 * 2**20  # bytes of a frame's structure
 MAX_BYTES = 64 * 2**20  # bytes of a frame's arrays
+MAX_ITEMS = 200_000  # values in lists, tuples and dicts: more belong into an array
+MAX_NUMBER = 10**300
 SIZES = struct.Struct("<II")
 DTYPE = re.compile(r"[<>|]([biufc])(1|2|4|8|16)")
 
@@ -35,7 +37,9 @@ class NotPlain(Exception):
 def encode(value):
     """Return the frame of a value; of any other object, the name of its class."""
     blobs = []
-    text = json.dumps(tree_of(value, blobs, depth=0)).encode()
+    tree = tree_of(value, blobs, depth=0)
+    Count().tree(tree)
+    text = json.dumps(tree).encode()
     size = sum(map(len, blobs))
     if len(text) > MAX_TEXT or size > MAX_BYTES:
         raise WireError(f"more than {MAX_BYTES >> 20} MB of data")
@@ -107,9 +111,34 @@ def decode(text, data):
     """Return the value of a frame's two parts."""
     try:
         blobs = Blobs(data)
-        return value_of(json.loads(text), blobs)
+        tree = json.loads(text)
+        Count().tree(tree)
+        return value_of(tree, blobs)
     except (ValueError, TypeError, IndexError, RecursionError, OverflowError) as error:
         raise WireError("something that is no answer") from error
+
+
+class Count:
+    """How much a tree holds: WireError where arrays of it could not be held."""
+
+    def __init__(self):
+        self.items, self.longest = 0, 0
+
+    def tree(self, tree, inside=False):
+        """Count a value and all in it; `inside` lists, texts are padded by NumPy."""
+        self.items += 1
+        if self.items > MAX_ITEMS:
+            raise WireError(f"more than {MAX_ITEMS:,} values in lists: use an array")
+        if isinstance(tree, list):
+            inside = inside or tree[:1] in (["l"], ["t"], ["u"])
+            for item in tree:  # the tag, too: in a "u" there are lists without one
+                self.tree(item, inside)
+        elif isinstance(tree, str) and inside:
+            self.longest = max(self.longest, len(tree))
+        elif type(tree) is int and abs(tree) >= MAX_NUMBER:
+            raise WireError("a number longer than 300 digits")
+        if 4 * self.items * self.longest > MAX_BYTES:
+            raise WireError(f"more than {MAX_BYTES >> 20} MB of texts in lists")
 
 
 class Blobs:
@@ -138,7 +167,9 @@ def value_of(tree, blobs):
         array = array_of(*rest, blobs)
         return array if tag == "a" else array[()]
     if tag == "u":
-        return np.array([str(x) for x in rest[1]], dtype=str).reshape(rest[0])
+        if not all(isinstance(text, str) for text in rest[1]):
+            raise ValueError("no texts")
+        return np.array(rest[1], dtype=str).reshape(rest[0])
     if tag == "o":
         raise NotPlain(str(rest[0])[:60])
     items = [value_of(item, blobs) for item in rest]

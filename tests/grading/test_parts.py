@@ -195,7 +195,7 @@ def test_a_failing_checker_costs_no_points(assignment, sandbox, monkeypatch):
         assert (row.status, row.score) == ("by hand", None)
 
 
-def test_a_sandbox_that_breaks_down_stops_the_batch(assignment, sandbox, monkeypatch):
+def test_a_sandbox_that_breaks_down_is_told(assignment, sandbox, monkeypatch):
     """It must not be taken for the student's mistake."""
     data = books.text(books.submission(scaled_scores="import os\nos._exit(1)"))
     start, calls = Sandbox.start, []
