@@ -6,23 +6,15 @@ reason; of several by one student the latest is graded.
 
 import contextlib
 import datetime
-import re
+import os
 import stat
-import unicodedata
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from grading.notebook import MAX_BYTES, Invalid, parse
+from grading.notebook import MAX_BYTES, Invalid, is_of, parse
+from grading.owners import owners
 
-CANVAS = re.compile(
-    r"(?P<name>[^_/]+)_(?P<late>LATE_)?(?P<user>\d{1,18})_(?P<order>\d{1,18})_(?P<file>.+)",
-    re.I,
-)
-MOODLE = re.compile(
-    r"(?P<name>[^/]+)_(?P<user>\d{1,18})_assignsubmission_(?P<kind>[a-z]+)_?/?(?P<file>.*)"
-)
-RESUBMISSION = re.compile(r"(?:-(\d{1,18})| ?\((\d{1,18})\))$")
 NOISE = ("__MACOSX", ".DS_Store", "Thumbs.db", "desktop.ini", ".ipynb_checkpoints")
 MAX_FILES = 20_000
 NO_FILE = "it is a link or a device, and no file of its own"
@@ -69,16 +61,6 @@ class File:
                 yield stream
 
 
-@dataclass(frozen=True)
-class Handed:
-    """One file that a student handed in; the greatest `order` is the latest."""
-
-    student: str
-    file: File
-    order: tuple
-    late: bool = False
-
-
 class IntakeError(Exception):
     """There is nothing to grade: the text says why, to the instructor."""
 
@@ -91,7 +73,7 @@ def find(place, assignment):
     found = [file for file in files(Path(place)) if not is_noise(file)]
     refused = [(file.path, file.problem) for file in found if file.problem]
     by_student = {}
-    for handed in owners([f for f in found if not f.problem], assignment):
+    for handed in owners([f for f in found if not f.problem], assignment.name):
         by_student.setdefault(handed.student, []).append(handed)
     chosen = {}
     for student in sorted(by_student, key=lambda name: (name.casefold(), name)):
@@ -137,13 +119,23 @@ def files(place):
 
 def files_of_folder(place):
     """Yield the files below a folder; links are not followed."""
-    for path in place.rglob("*"):
-        inside = path.relative_to(place).as_posix()
-        facts = path.lstat()
-        if stat.S_ISDIR(facts.st_mode):
-            continue
-        problem = "" if stat.S_ISREG(facts.st_mode) else NO_FILE
-        yield File(path, inside, facts.st_mtime, problem)
+    closed = []
+    for folder, folders, names in os.walk(place, onerror=closed.append):
+        links = [name for name in folders if Path(folder, name).is_symlink()]
+        for name in names + links:
+            path = Path(folder, name)
+            inside = path.relative_to(place).as_posix()
+            try:
+                facts = path.lstat()
+            except OSError as error:
+                yield File(path, inside, 0.0, f"it cannot be read ({error.strerror})")
+                continue
+            problem = "" if stat.S_ISREG(facts.st_mode) else NO_FILE
+            yield File(path, inside, facts.st_mtime, problem)
+    for error in closed:
+        path = Path(error.filename)
+        why = f"it cannot be opened ({error.strerror})"
+        yield File(path, path.relative_to(place).as_posix(), 0.0, why)
 
 
 def files_of_zip(place):
@@ -176,50 +168,6 @@ def problem_of(entry):
     return "it is encrypted" if entry.flag_bits & 1 else ""
 
 
-# Whose a file is
-
-
-def owners(found, assignment):
-    """Return a Handed for each File, from its path without a folder around all."""
-    depth = 1 if has_folder_around(found, assignment.name) else 0
-    return [owner(file, file.parts[depth:]) for file in found]
-
-
-def has_folder_around(found, name):
-    """Whether all files lie in one folder that is no student's."""
-    if len({file.parts[0] for file in found}) != 1:
-        return False
-    below = [file.parts[1:] for file in found]
-    if not all(below):
-        return False
-    if any(len(parts) > 1 or CANVAS.fullmatch(parts[0]) for parts in below):
-        return not MOODLE.fullmatch(f"{found[0].parts[0]}/")
-    books = [parts[0] for parts in below if parts[0].lower().endswith(".ipynb")]
-    return len(books) > 1 and not any(book.startswith(name) for book in books)
-
-
-def owner(file, parts):
-    """Read the student and the order of submissions out of a path."""
-    again = RESUBMISSION.search(Path(parts[-1]).stem)
-    number = int(next(filter(None, again.groups()))) if again else 0
-    if found := MOODLE.fullmatch("/".join(parts)):
-        return Handed(
-            clean(f"{found['name']}_{found['user']}"), file, (file.time, number)
-        )
-    if len(parts) > 1:
-        return Handed(clean(parts[0]), file, (file.time, number))
-    if found := CANVAS.fullmatch(parts[0]):
-        student = clean(f"{found['name']}_{found['user']}")
-        return Handed(student, file, (int(found["order"]), number), bool(found["late"]))
-    return Handed(clean(Path(parts[0]).stem), file, (file.time, number))
-
-
-def clean(name):
-    """Return a student's name fit to print: composed accents, no control characters."""
-    name = unicodedata.normalize("NFC", name).strip()
-    return "".join(c if c.isprintable() else "_" for c in name)[:120] or "_"
-
-
 def rank(handed, assignment):
     """Order what one student handed in: notebooks, of this assignment, the latest."""
     is_book = handed.file.parts[-1].lower().endswith(".ipynb")
@@ -227,5 +175,4 @@ def rank(handed, assignment):
         cells = parse(handed.file.read()) if is_book else []
     except Invalid:
         cells = []
-    ours = any(cell.grade_id in assignment.cells for cell in cells)
-    return is_book, ours, handed.order, handed.file.path
+    return is_book, is_of(cells, assignment), handed.order, handed.file.path

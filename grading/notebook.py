@@ -10,6 +10,9 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from course.paths import ROOT
+from grading.kinds import kind_of
+
 MAX_BYTES = 20 * 2**20
 MAX_CELLS = 2000
 
@@ -146,7 +149,7 @@ def read_submission(data, assignment):
 def notes_on(cells, assignment):
     """Return remarks on what differs from the release; Invalid for another notebook."""
     ours = [cell for cell in cells if cell.grade_id in assignment.cells]
-    if not ours:
+    if not is_of(cells, assignment):
         return [recognised_by_names(cells, assignment)]
     notes = []
     for name, cell in assignment.cells.items():
@@ -166,12 +169,35 @@ def notes_on(cells, assignment):
     return notes
 
 
+def is_of(cells, assignment):
+    """Whether cells are of an assignment: one belongs to a question of it.
+
+    Set-up cells do not tell: all releases have these.
+    """
+    names = [q.name for q in assignment.questions]
+    own = {f"{name}{end}" for name in names for end in ("", "-task", "-check")}
+    return any(cell.grade_id in own for cell in cells)
+
+
+def releases_with(names):
+    """Return the names of the course's releases that have a cell of these names."""
+    folder = ROOT / "chapters" / "exercises"
+    return [
+        path.stem
+        for path in sorted(folder.glob("*.ipynb"))
+        if any(json.dumps(name) in path.read_text("utf-8") for name in names)
+    ]
+
+
 def recognised_by_names(cells, assignment):
     """Return a remark where answers are found by their names alone; else Invalid."""
-    foreign = [cell.grade_id for cell in cells if cell.grade_id is not None]
+    names = [cell.grade_id for cell in cells if cell.grade_id is not None]
+    foreign = [name for name in names if name not in assignment.cells]
     if foreign:
+        known = releases_with(foreign[:20])
+        which = f" ({', '.join(known)})" if known else ""
         raise Invalid(
-            "it is the notebook of another assignment: its cells are called "
+            f"it is the notebook of another assignment{which}: its cells are called "
             f"{', '.join(foreign[:3])}"[:300]
         )
     names = [re.escape(q.name) for q in assignment.questions if not q.written]
@@ -189,7 +215,7 @@ def parse(data):
     try:
         notebook = json.loads(data)
     except (ValueError, RecursionError):
-        raise Invalid("it is no notebook: its content is not JSON") from None
+        raise Invalid(kind_of(data)) from None
     if isinstance(notebook, dict) and "worksheets" in notebook:
         raise Invalid("it is a notebook of format 3: open and save it in Jupyter")
     cells = notebook.get("cells") if isinstance(notebook, dict) else None

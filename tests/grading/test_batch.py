@@ -202,7 +202,7 @@ def test_downloads_from_end_to_end(place):
         "noelzoé_2": "late"
     }
     assert "more than 20 MB" in rows["bigmax_4"][0]["reason"]
-    assert "not JSON" in rows["wubo_3"][0]["reason"]
+    assert "it is a picture" in rows["wubo_3"][0]["reason"]
     refused = {r["file"]: r["reason"] for r in run.table(place / "out" / "refused.csv")}
     assert "leads out of the zip" in refused["../evil_5_51_release.ipynb"]
     assert late in refused["noelzoé_2_21_release.ipynb"]

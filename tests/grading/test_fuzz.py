@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grading import batch, intake, report, scoring
+from grading import batch, intake, owners, report, scoring
 from grading.batch import Graded
 from grading.notebook import Invalid, read_assignment, read_submission
 from grading.sandbox import process, session, wire
@@ -252,8 +252,8 @@ def test_a_lone_surrogate_reaches_every_page(assignment, tmp_path, capfd):
 
 
 def test_a_long_name_of_four_byte_letters_has_a_page(assignment, tmp_path):
-    student = intake.clean("\U00020000" * 63)
-    other = intake.clean("\U00020000" * 62 + "\U00020001")
+    student = owners.clean("\U00020000" * 63)
+    other = owners.clean("\U00020000" * 62 + "\U00020001")
     result = scoring.invalid(assignment, "why")
     results = {s: Graded(result, late=False) for s in (student, other)}
     report.write(tmp_path, assignment, results, [])
@@ -315,5 +315,5 @@ def test_what_fails_in_the_grader_is_a_row_and_not_kept(
 
 def task_of(assignment):
     """A task of the batch, in no sandbox."""
-    handed = intake.Handed("ana", Task, ())
+    handed = owners.Handed("ana", Task, ())
     return "ana", handed, assignment, 3, Sandbox(None, None)
