@@ -82,6 +82,8 @@ def lookup(query, key, value):
 def lookup_cases(rng):
     key = np.array([[0.0, 0.0], [0.0, 2.0], [2.0, 0.0], [1.0, 1.0]])
     price = np.array([[0.0], [4.0], [10.0], [6.0]])
+    query, far = normal(rng, 3, 4), normal(rng, 5, 4)
+    query[0] = 20_000 * far[2] / np.sum(far[2] ** 2)
     return [
         Case((np.array([[1.0, 0.0]]), key, price), "something sweet, from the kitchen"),
         Case((np.eye(2), key, price), "something sweet, and something sour"),
@@ -90,11 +92,7 @@ def lookup_cases(rng):
             "3 questions with 4 features, 5 tokens, values of 2 numbers",
         ),
         Case(
-            (
-                normal(rng, 3, 4) * np.array([[1000.0], [1.0], [1.0]]),
-                normal(rng, 5, 4),
-                normal(rng, 5, 2),
-            ),
+            (query, far, normal(rng, 5, 2)),
             "one question of large norm: its scores are in thousands",
         ),
     ]

@@ -85,6 +85,18 @@ PROJECTIONS = Exercise(
 # masked_attention
 
 
+def far_below(rng):
+    """Query (3, 4) and key (5, 4): all scores near -32768, but 32768 at the last key.
+
+    They are exact in float32, and those of a query so far apart that one key wins:
+    near -32768 a logarithm in float32 is good for two decimals only.
+    """
+    query, key = (np.round(8 * normal(rng, n, 4)) / 8 for n in (3, 5))
+    query[:, 0], key[:, 0] = 256, [-256, -256, -256, -256, 256]
+    query[:, 1], key[:, 1] = [1, 2, -1], [0, 256, 512, 1024, 0]
+    return query, key
+
+
 def masked_attention(query, key, value, mask):
     return reference_attention(query, key, value, mask)
 
@@ -96,6 +108,7 @@ def masked_attention_cases(rng):
     some = np.array([[1, 0, 1, 1, 0], [0, 1, 1, 0, 1], [1, 1, 0, 0, 0]], dtype=bool)
     hidden = some.copy()
     hidden[1] = False
+    low = np.array([[1, 0, 1, 1, 0], [0, 1, 1, 0, 0], [0, 0, 0, 0, 0]], dtype=bool)
     late = [np.round(8 * x) / 8 for x in qkv()]  # their scores are exact in float32
     for x in late[:2]:
         x *= 32
@@ -104,6 +117,10 @@ def masked_attention_cases(rng):
         Case((*qkv(), some), "a mask that hides some keys of each query"),
         Case((*late, some), "large scores, and a mask"),
         Case((64 * late[0], late[1], late[2], some), "scores of many thousands"),
+        Case(
+            (*far_below(rng), normal(rng, 5, 2), low),
+            "all visible scores far below 0, a hidden one far above, and a row of none",
+        ),
         Case((*qkv((2,)), np.stack([some, ~some])), "a batch of 2, a mask for each"),
         Case((*qkv(), hidden), "one query may attend to nothing: its output is 0"),
     ]
@@ -193,6 +210,7 @@ def penalised_weights_cases(rng):
     distance = np.abs(np.arange(3)[:, None] - np.arange(5)) * 0.7
     some = np.where(rng.random((3, 5)) < 0.4, -math.inf, 0.0)
     some[:, 2] = 0
+    last = np.array([0, 0, -0.75, -1.5, -math.inf])
 
     def qk(*lead):
         return normal(rng, *lead, 3, 4), normal(rng, *lead, 5, 4)
@@ -205,6 +223,7 @@ def penalised_weights_cases(rng):
         Case(
             (*(np.round(60 * x) for x in qk()), np.zeros((3, 5))), "scores in thousands"
         ),
+        Case((*far_below(rng), last), "-inf at a key whose score is far above all"),
     ]
 
 

@@ -348,6 +348,14 @@ def absorb_block_cases(rng):
             "scores near 900",
         ),
         Case(
+            (*state_of(*block(3, 5, 2, shift=APART)), *block(3, 4, 2, shift=APART)),
+            "rows that are 1000 apart",
+        ),
+        Case(
+            (*state_of(*block(3, 5, 2, shift=APART)), *block(3, 4, 2, shift=-APART)),
+            "a block that is 2000 higher in one row, 2000 lower in another",
+        ),
+        Case(
             (*state_of(*block(3, 5, 2)), hidden, value),
             "a mask hides a whole row of the block",
         ),
@@ -453,6 +461,8 @@ ABSORB_BLOCK = Exercise(
 
 # merge_parts
 
+APART = np.array([[0.0], [1000.0], [-1000.0]])  # row by row
+
 
 def merge_parts(left, right):
     return merge(OnlineSoftmax(*left), OnlineSoftmax(*right)).result
@@ -470,6 +480,16 @@ def merge_parts_cases(rng):
         Case((part(2, 3, 4), nothing_yet(2, 4)), "nothing on the right"),
         Case((nothing_yet(2, 4), nothing_yet(2, 4)), "no key at all: the result is 0"),
         Case((part(3, 4, 2, shift=800), part(3, 5, 2, shift=801)), "scores near 800"),
+        Case((part(3, 4, 2), part(3, 5, 2, shift=1000)), "the right part 1000 higher"),
+        Case((part(3, 4, 2, shift=1000), part(3, 5, 2)), "the left part 1000 higher"),
+        Case(
+            (part(3, 4, 2, shift=APART), part(3, 5, 2, shift=APART)),
+            "rows that are 1000 apart",
+        ),
+        Case(
+            (part(3, 4, 2, shift=APART), part(3, 5, 2, shift=-APART)),
+            "parts that are 2000 apart, the left one higher in one row, not in another",
+        ),
         Case((part(2, 5, 3, (2,)), part(2, 3, 3, (2,))), "a batch of 2"),
     ]
 

@@ -48,7 +48,8 @@ def masked_by_products(query, key, value, mask):
 
 def penalised_by_factors(query, key, penalty):
     scores = query @ np.swapaxes(key, -1, -2) / math.sqrt(key.shape[-1])
-    exps = np.exp(scores - scores.max(-1, keepdims=True)) * np.exp(penalty)
+    seen = np.where(np.isneginf(penalty), -1e30, scores)
+    exps = np.exp(np.minimum(scores - seen.max(-1, keepdims=True), 0)) * np.exp(penalty)
     return exps / exps.sum(-1, keepdims=True)
 
 

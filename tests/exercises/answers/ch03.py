@@ -66,9 +66,9 @@ def softmax_in_torch(x, axis=-1):
     return torch.softmax(torch.as_tensor(x), axis).nan_to_num(0.0)
 
 
-def temperature_by_power(scores, temperature):
-    weights = np.exp(scores - scores.max(-1, keepdims=True)) ** (1 / temperature)
-    return weights / weights.sum(-1, keepdims=True)
+def temperature_by_logarithm(scores, temperature):
+    scores = scores / temperature
+    return np.exp(scores - np.logaddexp.reduce(scores, axis=-1, keepdims=True))
 
 
 def temperature_in_float32(scores, temperature):
@@ -160,7 +160,7 @@ ANSWERS = {
         softmax_in_torch,
     ),
     "softmax_at_temperature": (
-        temperature_by_power,
+        temperature_by_logarithm,
         temperature_in_float32,
         lambda scores, temperature: torch.softmax(scores / temperature, -1),
     ),
