@@ -181,6 +181,14 @@ def hard_cases(rng):
             (np.eye(2), np.array([[3.0, 1.0], [2.0, 5.0]]), np.array([[7.0], [1.0]])),
             "two questions about two tokens",
         ),
+        Case(
+            (
+                np.array([[1.0, 0.5]]),
+                np.array([[4.0, 0.0], [1.0, 0.5]]),
+                np.array([[7.0], [1.0]]),
+            ),
+            "a long key beside one in the direction of the question",
+        ),
     ]
 
 
@@ -233,6 +241,11 @@ HARD_LOOKUP = Exercise(
             ),
             "You multiplied the value by its score: the best one counts with the "
             "weight 1.",
+        ),
+        Mistake(
+            by_length,
+            "You divided the scores by the lengths of the keys: here a long key counts "
+            "for more than a short one in the same direction.",
         ),
     ),
 )

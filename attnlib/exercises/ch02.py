@@ -70,6 +70,15 @@ PROJECTIONS = Exercise(
             "query and its key are the same vector.",
         ),
         Mistake(
+            projected(lambda x, q, k, v: (x @ q, x @ v, x @ k)),
+            "You returned the values before the keys: the order is query, key, value.",
+        ),
+        Mistake(
+            projected(lambda x, q, k, v: (x @ q.T, x @ k.T, x @ v.T)),
+            "You transposed the matrices: they are (features in, features out) here, "
+            "so a token stands on their left as they are.",
+        ),
+        Mistake(
             projected(lambda x, q, k, v: (x @ k, x @ q, x @ v)),
             "You swapped queries and keys: the scores come out transposed.",
         ),
@@ -136,6 +145,10 @@ def weights_but(query, key, mask, *, fill=-math.inf, after=False, again=True, ax
     return weights / np.where(total == 0, 1, total) if again else weights
 
 
+def masked_softmax(scores, mask):
+    return softmax(np.where(mask, scores, -math.inf))
+
+
 def with_nan(query, key, value, mask):
     scores = query @ key.mT / math.sqrt(query.shape[-1])
     scores = np.where(mask, scores, -math.inf)
@@ -177,8 +190,8 @@ MASKED_ATTENTION = Exercise(
             lambda query, key, value, mask: (
                 weights_but(query, key, mask, fill=-1e9) @ value
             ),
-            "You filled hidden scores with a large negative number: a query that may "
-            "attend to nothing then looks at all forbidden keys alike.",
+            "Your query that may attend to nothing looks at all keys alike, as it does "
+            "after a large negative number in place of -inf: its output is 0.",
         ),
         Mistake(
             with_nan,
@@ -194,6 +207,20 @@ MASKED_ATTENTION = Exercise(
                 softmax(np.where(mask, query @ key.mT, -math.inf)) @ value
             ),
             "You left the scale out: your weights are too sharp.",
+        ),
+        Mistake(
+            lambda query, key, value, mask: (
+                masked_softmax(query @ key.mT / query.shape[-1], mask) @ value
+            ),
+            "You divided by the number of features itself, not by its square root: "
+            "your weights are too close to equal.",
+        ),
+        Mistake(
+            lambda query, key, value, mask: (
+                weights_but(query, key, mask, axis=-2) @ value
+            ),
+            "You normalised over the queries: the columns of your weights sum to 1, "
+            "the rows do not.",
         ),
     ),
 )
@@ -407,6 +434,7 @@ def backward_but(
     front=True,
     swap=False,
     plain_value=False,
+    turn=True,
 ):
     """The right gradients, but for what a mistake changes."""
     scale = 1 / math.sqrt(query.shape[-1])
@@ -420,7 +448,9 @@ def backward_but(
         if not plain_value
         else np.ones_like(weights).swapaxes(-1, -2)
     ) @ gradient
-    by_query, by_key = by_score @ key, by_score.swapaxes(-1, -2) @ query
+    by_query = by_score @ key
+    by_key = (by_score.swapaxes(-1, -2) if turn else by_score) @ query
+    by_value = by_value if turn else weights @ gradient
     return (by_key, by_query, by_value) if swap else (by_query, by_key, by_value)
 
 
@@ -438,7 +468,8 @@ ATTENTION_BACKWARD = Exercise(
     cases=lambda rng: [
         Case(
             (
-                np.round(8 * normal(rng, *lead, L, E)) / 8 + 2 * (shift > 0),
+                np.round(8 * normal(rng, *lead, L, E)) / 8
+                + 2 * (shift > 0) * np.arange(L)[:, None],  # rows thousands apart
                 np.round(8 * normal(rng, *lead, S, E)) / 8 + shift,  # exact in float32
                 *(normal(rng, *lead, n, Ev) for n in (S, L)),
             ),
@@ -447,6 +478,7 @@ ATTENTION_BACKWARD = Exercise(
         for lead, L, S, E, Ev, shift, what in (
             ((), 1, 2, 1, 1, 0, "one query, 2 keys, one feature"),
             ((), 3, 5, 4, 2, 0, "L=3, S=5, E=4, Ev=2"),
+            ((), 4, 4, 3, 2, 0, "as many queries as keys"),
             ((2,), 4, 3, 5, 6, 0, "a batch of 2, L=4, S=3, E=5, Ev=6"),
             ((), 3, 5, 4, 3, 512, "scores of some thousands"),
         )
@@ -472,6 +504,16 @@ ATTENTION_BACKWARD = Exercise(
             lambda *given: backward_but(*given, swap=True),
             "You returned the gradient by the key first: the order is query, key, "
             "value.",
+        ),
+        Mistake(
+            lambda *given: backward_but(*given, mean=False, front=False),
+            "You left the softmax's Jacobian out: the gradient by the weights has to "
+            "pass back through the softmax before it is one by the scores.",
+        ),
+        Mistake(
+            lambda *given: backward_but(*given, turn=False),
+            "You did not transpose on the way to keys and values: each of them gathers "
+            "what comes back from all queries, down its column.",
         ),
         Mistake(
             lambda *given: backward_but(*given, plain_value=True),

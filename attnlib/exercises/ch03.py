@@ -256,6 +256,11 @@ STABLE_SOFTMAX = Exercise(
             "that looks at keys which the mask forbids.",
         ),
         Mistake(
+            lambda x, axis=-1: naive_softmax(x - x.mean(axis, keepdims=True), axis),
+            "You subtracted something else than the largest score, the mean or the "
+            "smallest: where one lies far above it, exp still overflows.",
+        ),
+        Mistake(
             lambda x, axis=-1: guarded(x),
             "You ignored `axis` and always normalised over the last one: with axis=-2 "
             "the sums over that axis are not 1.",
@@ -296,6 +301,11 @@ def softmax_at_temperature_cases(rng):
     ]
 
 
+def by_power(scores, temperature):
+    weights = softmax(scores) ** (1 / temperature)
+    return weights / weights.sum(-1, keepdims=True)
+
+
 SOFTMAX_AT_TEMPERATURE = Exercise(
     name="softmax_at_temperature",
     chapter=3,
@@ -324,6 +334,11 @@ SOFTMAX_AT_TEMPERATURE = Exercise(
             lambda scores, temperature: softmax(scores / math.sqrt(temperature)),
             "You took the root of the temperature: the root belongs to the number of "
             "features, the temperature itself is the divisor.",
+        ),
+        Mistake(
+            by_power,
+            "You tempered the finished weights: the formula is right, but a weight "
+            "that has rounded to 0 stays 0, however high the temperature is.",
         ),
         Mistake(
             lambda scores, temperature: softmax(scores) ** (1 / temperature),

@@ -508,6 +508,14 @@ def joined(left, right, *, to_left=True, to_right=True, finite=True, divide=True
     return (a * left[2] + b * right[2]) / np.where(total == 0, 1, total)
 
 
+def measured(left, right, base):
+    """The merge, measured against another base than each row's larger maximum."""
+    base = np.where(base == -np.inf, 0, base)
+    a, b = np.exp(left[0] - base), np.exp(right[0] - base)
+    total = a * left[1] + b * right[1]
+    return (a * left[2] + b * right[2]) / np.where(total == 0, 1, total)
+
+
 def by_shares(left, right, a, b):
     total = np.where(a + b == 0, 1, a + b)
     return (a * result(left) + b * result(right)) / total
@@ -545,6 +553,18 @@ MERGE_PARTS = Exercise(
             lambda left, right: joined(left, right, to_left=False),
             "You put the right part right and left the left part as it was: either one "
             "may have the lower maximum.",
+        ),
+        Mistake(
+            lambda left, right: measured(left, right, left[0]),
+            "You measured both parts against the left one's maximum: where the right "
+            "one's is far higher, exp overflows.",
+        ),
+        Mistake(
+            lambda left, right: measured(
+                left, right, np.maximum(left[0], right[0]).max()
+            ),
+            "You took one maximum for all rows: a row far below it underflows to 0. "
+            "Each row has a maximum of its own.",
         ),
         Mistake(
             lambda left, right: joined(left, right, finite=False),
