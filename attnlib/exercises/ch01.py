@@ -82,6 +82,8 @@ def lookup(query, key, value):
 def lookup_cases(rng):
     key = np.array([[0.0, 0.0], [0.0, 2.0], [2.0, 0.0], [1.0, 1.0]])
     price = np.array([[0.0], [4.0], [10.0], [6.0]])
+    query, far = normal(rng, 3, 4), normal(rng, 5, 4)
+    query[0] = 20_000 * far[2] / np.sum(far[2] ** 2)
     return [
         Case((np.array([[1.0, 0.0]]), key, price), "something sweet, from the kitchen"),
         Case((np.eye(2), key, price), "something sweet, and something sour"),
@@ -90,11 +92,7 @@ def lookup_cases(rng):
             "3 questions with 4 features, 5 tokens, values of 2 numbers",
         ),
         Case(
-            (
-                normal(rng, 3, 4) * np.array([[1000.0], [1.0], [1.0]]),
-                normal(rng, 5, 4),
-                normal(rng, 5, 2),
-            ),
+            (query, far, normal(rng, 5, 2)),
             "one question of large norm: its scores are in thousands",
         ),
     ]
@@ -183,6 +181,14 @@ def hard_cases(rng):
             (np.eye(2), np.array([[3.0, 1.0], [2.0, 5.0]]), np.array([[7.0], [1.0]])),
             "two questions about two tokens",
         ),
+        Case(
+            (
+                np.array([[1.0, 0.5]]),
+                np.array([[4.0, 0.0], [1.0, 0.5]]),
+                np.array([[7.0], [1.0]]),
+            ),
+            "a long key beside one in the direction of the question",
+        ),
     ]
 
 
@@ -236,6 +242,11 @@ HARD_LOOKUP = Exercise(
             "You multiplied the value by its score: the best one counts with the "
             "weight 1.",
         ),
+        Mistake(
+            by_length,
+            "You divided the scores by the lengths of the keys: here a long key counts "
+            "for more than a short one in the same direction.",
+        ),
     ),
 )
 
@@ -252,7 +263,7 @@ def smoothed_cases(rng):
     def case(L, S, bandwidth, what):
         places = np.sort(rng.uniform(0, 1, size=S))
         return Case(
-            (rng.uniform(0, 1, size=L), places, normal(rng, S), bandwidth), what
+            (rng.uniform(0, 1, size=L), places, rng.uniform(1, 3, S), bandwidth), what
         )
 
     between = np.array([0.1, 0.4, 0.65]) + rng.uniform(-0.02, 0.02, size=3)
@@ -290,6 +301,8 @@ SMOOTHED = Exercise(
     minutes=15,
     difficulty=3,
     points=4,
+    rtol=1e-4,
+    why_rtol="float32 with gaps squared as x² - 2xp + p², over a bandwidth of 0.1",
     reference=smoothed,
     cases=smoothed_cases,
     torch=True,

@@ -70,6 +70,15 @@ PROJECTIONS = Exercise(
             "query and its key are the same vector.",
         ),
         Mistake(
+            projected(lambda x, q, k, v: (x @ q, x @ v, x @ k)),
+            "You returned the values before the keys: the order is query, key, value.",
+        ),
+        Mistake(
+            projected(lambda x, q, k, v: (x @ q.T, x @ k.T, x @ v.T)),
+            "You transposed the matrices: they are (features in, features out) here, "
+            "so a token stands on their left as they are.",
+        ),
+        Mistake(
             projected(lambda x, q, k, v: (x @ k, x @ q, x @ v)),
             "You swapped queries and keys: the scores come out transposed.",
         ),
@@ -85,6 +94,18 @@ PROJECTIONS = Exercise(
 # masked_attention
 
 
+def far_below(rng):
+    """Query (3, 4) and key (5, 4): all scores near -32768, but 32768 at the last key.
+
+    They are exact in float32, and those of a query so far apart that one key wins:
+    near -32768 a logarithm in float32 is good for two decimals only.
+    """
+    query, key = (np.round(8 * normal(rng, n, 4)) / 8 for n in (3, 5))
+    query[:, 0], key[:, 0] = 256, [-256, -256, -256, -256, 256]
+    query[:, 1], key[:, 1] = [1, 2, -1], [0, 256, 512, 1024, 0]
+    return query, key
+
+
 def masked_attention(query, key, value, mask):
     return reference_attention(query, key, value, mask)
 
@@ -96,14 +117,19 @@ def masked_attention_cases(rng):
     some = np.array([[1, 0, 1, 1, 0], [0, 1, 1, 0, 1], [1, 1, 0, 0, 0]], dtype=bool)
     hidden = some.copy()
     hidden[1] = False
-    late = qkv()
+    low = np.array([[1, 0, 1, 1, 0], [0, 1, 1, 0, 0], [0, 0, 0, 0, 0]], dtype=bool)
+    late = [np.round(8 * x) / 8 for x in qkv()]  # their scores are exact in float32
     for x in late[:2]:
-        x *= 30
+        x *= 32
     return [
         Case((*qkv(), np.ones((3, 5), dtype=bool)), "a mask that hides nothing"),
         Case((*qkv(), some), "a mask that hides some keys of each query"),
         Case((*late, some), "large scores, and a mask"),
-        Case((60 * late[0], late[1], late[2], some), "scores of many thousands"),
+        Case((64 * late[0], late[1], late[2], some), "scores of many thousands"),
+        Case(
+            (*far_below(rng), normal(rng, 5, 2), low),
+            "all visible scores far below 0, a hidden one far above, and a row of none",
+        ),
         Case((*qkv((2,)), np.stack([some, ~some])), "a batch of 2, a mask for each"),
         Case((*qkv(), hidden), "one query may attend to nothing: its output is 0"),
     ]
@@ -117,6 +143,10 @@ def weights_but(query, key, mask, *, fill=-math.inf, after=False, again=True, ax
     weights = np.where(mask, softmax(scores), 0)
     total = weights.sum(-1, keepdims=True)
     return weights / np.where(total == 0, 1, total) if again else weights
+
+
+def masked_softmax(scores, mask):
+    return softmax(np.where(mask, scores, -math.inf))
 
 
 def with_nan(query, key, value, mask):
@@ -160,8 +190,8 @@ MASKED_ATTENTION = Exercise(
             lambda query, key, value, mask: (
                 weights_but(query, key, mask, fill=-1e9) @ value
             ),
-            "You filled hidden scores with a large negative number: a query that may "
-            "attend to nothing then looks at all forbidden keys alike.",
+            "Your query that may attend to nothing looks at all keys alike, as it does "
+            "after a large negative number in place of -inf: its output is 0.",
         ),
         Mistake(
             with_nan,
@@ -178,6 +208,20 @@ MASKED_ATTENTION = Exercise(
             ),
             "You left the scale out: your weights are too sharp.",
         ),
+        Mistake(
+            lambda query, key, value, mask: (
+                masked_softmax(query @ key.mT / query.shape[-1], mask) @ value
+            ),
+            "You divided by the number of features itself, not by its square root: "
+            "your weights are too close to equal.",
+        ),
+        Mistake(
+            lambda query, key, value, mask: (
+                weights_but(query, key, mask, axis=-2) @ value
+            ),
+            "You normalised over the queries: the columns of your weights sum to 1, "
+            "the rows do not.",
+        ),
     ),
 )
 
@@ -193,6 +237,7 @@ def penalised_weights_cases(rng):
     distance = np.abs(np.arange(3)[:, None] - np.arange(5)) * 0.7
     some = np.where(rng.random((3, 5)) < 0.4, -math.inf, 0.0)
     some[:, 2] = 0
+    last = np.array([0, 0, -0.75, -1.5, -math.inf])
 
     def qk(*lead):
         return normal(rng, *lead, 3, 4), normal(rng, *lead, 5, 4)
@@ -205,6 +250,7 @@ def penalised_weights_cases(rng):
         Case(
             (*(np.round(60 * x) for x in qk()), np.zeros((3, 5))), "scores in thousands"
         ),
+        Case((*far_below(rng), last), "-inf at a key whose score is far above all"),
     ]
 
 
@@ -388,6 +434,7 @@ def backward_but(
     front=True,
     swap=False,
     plain_value=False,
+    turn=True,
 ):
     """The right gradients, but for what a mistake changes."""
     scale = 1 / math.sqrt(query.shape[-1])
@@ -401,7 +448,9 @@ def backward_but(
         if not plain_value
         else np.ones_like(weights).swapaxes(-1, -2)
     ) @ gradient
-    by_query, by_key = by_score @ key, by_score.swapaxes(-1, -2) @ query
+    by_query = by_score @ key
+    by_key = (by_score.swapaxes(-1, -2) if turn else by_score) @ query
+    by_value = by_value if turn else weights @ gradient
     return (by_key, by_query, by_value) if swap else (by_query, by_key, by_value)
 
 
@@ -414,13 +463,14 @@ ATTENTION_BACKWARD = Exercise(
     difficulty=5,
     points=7,
     rtol=1e-3,
-    why_rtol="float32 with scores of some thousands, whose differences count",
+    why_rtol="float32 with keys around 512, whose differences count",
     reference=attention_backward,
     cases=lambda rng: [
         Case(
             (
-                normal(rng, *lead, L, E) + (shift > 0),
-                normal(rng, *lead, S, E) + shift,  # the same for all keys
+                np.round(8 * normal(rng, *lead, L, E)) / 8
+                + 2 * (shift > 0) * np.arange(L)[:, None],  # rows thousands apart
+                np.round(8 * normal(rng, *lead, S, E)) / 8 + shift,  # exact in float32
                 *(normal(rng, *lead, n, Ev) for n in (S, L)),
             ),
             what,
@@ -428,8 +478,9 @@ ATTENTION_BACKWARD = Exercise(
         for lead, L, S, E, Ev, shift, what in (
             ((), 1, 2, 1, 1, 0, "one query, 2 keys, one feature"),
             ((), 3, 5, 4, 2, 0, "L=3, S=5, E=4, Ev=2"),
+            ((), 4, 4, 3, 2, 0, "as many queries as keys"),
             ((2,), 4, 3, 5, 6, 0, "a batch of 2, L=4, S=3, E=5, Ev=6"),
-            ((), 3, 4, 2, 3, 2000, "scores of some thousands"),
+            ((), 3, 5, 4, 3, 512, "scores of some thousands"),
         )
     ],
     torch=True,
@@ -453,6 +504,16 @@ ATTENTION_BACKWARD = Exercise(
             lambda *given: backward_but(*given, swap=True),
             "You returned the gradient by the key first: the order is query, key, "
             "value.",
+        ),
+        Mistake(
+            lambda *given: backward_but(*given, mean=False, front=False),
+            "You left the softmax's Jacobian out: the gradient by the weights has to "
+            "pass back through the softmax before it is one by the scores.",
+        ),
+        Mistake(
+            lambda *given: backward_but(*given, turn=False),
+            "You did not transpose on the way to keys and values: each of them gathers "
+            "what comes back from all queries, down its column.",
         ),
         Mistake(
             lambda *given: backward_but(*given, plain_value=True),

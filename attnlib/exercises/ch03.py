@@ -175,17 +175,22 @@ def stable_softmax(x, axis=-1):
 
 
 def stable_softmax_cases(rng):
-    hidden = rng.normal(size=(3, 5))
+    hidden = exact(rng, 3, 5)
     hidden[0, 2:] = hidden[2, :3] = -math.inf
     nothing = hidden.copy()
     nothing[1] = -math.inf
-    far = rng.normal(size=(3, 4)) + np.array([[0.0], [-2000.0], [1500.0]])
+    far = exact(rng, 3, 4) + np.array([[0.0], [-2000.0], [1500.0]])
+    spread = np.array([[0.0, 0, 3000], [0, 2999, 3000], [-3000, 0, 0.5]])
+    below = exact(rng, 3, 4) - 1500
+    below[:, 3], below[1] = -math.inf, [-math.inf, -20_000, -math.inf, -23_000]
     return [
         Case((rng.normal(size=5),), "one row of 5 scores"),
         Case((rng.normal(size=(3, 5)),), "3 rows of 5 scores"),
         Case((rng.normal(size=(2, 3, 4)), -2), "axis=-2 of shape (2, 3, 4)"),
-        Case((rng.normal(size=(4, 3)) + 1000,), "scores near 1000"),
+        Case((exact(rng, 4, 3) + 1000,), "scores near 1000"),
         Case((far,), "one row near 0, one near -2000, one near 1500"),
+        Case((spread,), "rows that are spread over 3000"),
+        Case((below,), "some scores are -inf, and all others far below 0"),
         Case((hidden,), "some scores are -inf, as a mask leaves them"),
         Case((nothing,), "a row in which every score is -inf: all weights are 0"),
     ]
@@ -219,6 +224,8 @@ STABLE_SOFTMAX = Exercise(
     minutes=12,
     difficulty=2,
     points=4,
+    rtol=2e-4,
+    why_rtol="float32 with the logarithm of a sum near 1500: it holds 4 decimals there",
     reference=stable_softmax,
     cases=stable_softmax_cases,
     torch=True,
@@ -249,6 +256,11 @@ STABLE_SOFTMAX = Exercise(
             "that looks at keys which the mask forbids.",
         ),
         Mistake(
+            lambda x, axis=-1: naive_softmax(x - x.mean(axis, keepdims=True), axis),
+            "You subtracted something else than the largest score, the mean or the "
+            "smallest: where one lies far above it, exp still overflows.",
+        ),
+        Mistake(
             lambda x, axis=-1: guarded(x),
             "You ignored `axis` and always normalised over the last one: with axis=-2 "
             "the sums over that axis are not 1.",
@@ -275,12 +287,23 @@ def softmax_at_temperature(scores, temperature):
 
 
 def softmax_at_temperature_cases(rng):
+    near = exact(rng, 2, 6) + np.array([[400.0] * 6, [0, 0, 0, 0, 0, 3000]])
+    large = np.array([[0.0, -1000, 500], [2000, 900, 1000]]) + exact(rng, 2, 3)
     return [
         Case((rng.normal(size=4), 1.0), "one row of 4 scores, temperature 1"),
         Case((rng.normal(size=(3, 5)), 0.4), "3 rows of 5 scores, a low temperature"),
         Case((rng.normal(size=(2, 3, 4)), 3.0), "a batch of 2, a high temperature"),
-        Case((exact(rng, 2, 6) + 900, 0.5), "scores near 900, temperature 0.5"),
+        Case(
+            (near, 0.5),
+            "scores near 400, one of 3000 among small ones, temperature 0.5",
+        ),
+        Case((large, 500.0), "scores spread over 1500, temperature 500"),
     ]
+
+
+def by_power(scores, temperature):
+    weights = softmax(scores) ** (1 / temperature)
+    return weights / weights.sum(-1, keepdims=True)
 
 
 SOFTMAX_AT_TEMPERATURE = Exercise(
@@ -291,6 +314,8 @@ SOFTMAX_AT_TEMPERATURE = Exercise(
     minutes=8,
     difficulty=2,
     points=3,
+    rtol=2e-4,
+    why_rtol="float32 with the logarithm of a sum near 800: it holds 4 decimals there",
     reference=softmax_at_temperature,
     cases=softmax_at_temperature_cases,
     torch=True,
@@ -309,6 +334,11 @@ SOFTMAX_AT_TEMPERATURE = Exercise(
             lambda scores, temperature: softmax(scores / math.sqrt(temperature)),
             "You took the root of the temperature: the root belongs to the number of "
             "features, the temperature itself is the divisor.",
+        ),
+        Mistake(
+            by_power,
+            "You tempered the finished weights: the formula is right, but a weight "
+            "that has rounded to 0 stays 0, however high the temperature is.",
         ),
         Mistake(
             lambda scores, temperature: softmax(scores) ** (1 / temperature),
@@ -497,7 +527,7 @@ def scaled_attention_cases(rng):
         return tuple(rng.normal(size=(*lead, *size)) for size in sizes)
 
     query, key, value = qkv((), 3, 4, 5, 2)
-    query[1] = 3000 * key[2] / np.sum(key[2] ** 2)
+    query[1] = 20_000 * key[2] / np.sum(key[2] ** 2)
     return [
         Case(qkv((), 1, 2, 3, 1), "one query, 2 keys, values of one number"),
         Case(qkv((), 3, 5, 4, 2), "L=3, S=5, E=4, Ev=2"),

@@ -52,6 +52,7 @@ def causal_but(
     flip=False,
     after=False,
     value=True,
+    zeros=False,
 ):
     """A mistake: one thing about the right answer is different."""
 
@@ -63,6 +64,8 @@ def causal_but(
         scores = q @ k.mT / math.sqrt(width(x) if width is whole else width(q))
         if after:
             weights = np.where(mask, softmax(scores), 0)
+        elif zeros:
+            weights = softmax(np.tril(scores))
         else:
             weights = softmax(np.where(mask, scores, -math.inf), axis)
         return weights @ (x @ W_V if value else x)
@@ -116,6 +119,16 @@ CAUSAL_SELF_ATTENTION = Exercise(
             causal_but(width=whole),
             "You divided by the root of the tokens' width D: the scores sum over the E "
             "features of queries and keys.",
+        ),
+        Mistake(
+            causal_but(width=lambda q: q.shape[-1] ** 2),
+            "You divided by the number of features itself, not by its square root: "
+            "your weights are too close to equal.",
+        ),
+        Mistake(
+            causal_but(zeros=True),
+            "You set the scores of later tokens to 0, as np.tril does: exp(0) is 1, so "
+            "they still get weight. Hidden scores are -inf.",
         ),
         Mistake(
             causal_but(width=lambda q: 1),
@@ -246,6 +259,29 @@ def turned(x, offset, *, sign=1, halves=False, shift=0):
     return np.stack(pair, axis=-1).reshape(x.shape)
 
 
+def overwritten(x, offset):
+    """The second half of each pair is computed from the first one's new value."""
+    cos, sin = np.cos(angles_of(x, offset)), np.sin(angles_of(x, offset))
+    a, b = x[..., ::2], x[..., 1::2]
+    a = a * cos - b * sin
+    b = a * sin + b * cos
+    return np.stack([a, b], axis=-1).reshape(x.shape)
+
+
+def two_conventions(x, offset):
+    """Angles for neighbours, partners from the other half."""
+    angles = np.repeat(angles_of(x, offset), 2, axis=-1)
+    half = x.shape[-1] // 2
+    partner = np.concatenate([-x[..., half:], x[..., :half]], axis=-1)
+    return x * np.cos(angles) + partner * np.sin(angles)
+
+
+def slow_angles(x, offset):
+    """The exponent is i / E in place of 2 i / E."""
+    wide = np.concatenate([x, np.zeros_like(x)], axis=-1)
+    return turned(wide, offset)[..., : x.shape[-1]]
+
+
 ROTATED = Exercise(
     name="rotated",
     chapter=4,
@@ -278,6 +314,21 @@ ROTATED = Exercise(
             lambda x, offset: turned(x, offset, sign=-1),
             "You turned the other way round: distances would still be right, and the "
             "result does not fit to weights that were trained with this one.",
+        ),
+        Mistake(
+            overwritten,
+            "You overwrote the first feature of a pair before you computed the second "
+            "one: both come from the old two.",
+        ),
+        Mistake(
+            two_conventions,
+            "You mixed two conventions: your angles fit to neighbours as pairs, and "
+            "your partners come from the other half.",
+        ),
+        Mistake(
+            slow_angles,
+            "Your frequencies fall half as fast as they should: pair i turns by "
+            "10000 ** (-2 i / E), with E all features.",
         ),
         Mistake(
             lambda x, offset: turned(x, offset, shift=1),
@@ -324,6 +375,7 @@ def decode_cases(rng):
         case((), 0, 3, 2, 4, "the first token: nothing is stored"),
         case((), 4, 3, 5, 2, "4 stored tokens, D=3, E=5, Ev=2"),
         case((2,), 3, 4, 3, 5, "a batch of 2, 3 stored tokens"),
+        case((1,), 1, 2, 3, 2, "a batch of one text, one stored token"),
         Case(
             (
                 normal(rng, 2, 1, 3) * np.array([[[100.0]], [[1.0]]]),
@@ -346,6 +398,10 @@ def decode_but(*, key=joined, value=joined, store_key=joined, store_value=joined
         return output, store_key(past_key, k), store_value(past_value, v)
 
     return wrong
+
+
+def along_texts(old, new):
+    return np.concatenate([old, new], axis=0)
 
 
 def in_front(old, new):
@@ -403,6 +459,16 @@ DECODE_STEP = Exercise(
             decode_but(store_key=in_front, store_value=in_front),
             "You stored the new token in front of the old ones: the order of the cache "
             "is that of the text.",
+        ),
+        Mistake(
+            decode_but(
+                key=along_texts,
+                value=along_texts,
+                store_key=along_texts,
+                store_value=along_texts,
+            ),
+            "You joined along the first axis: with a batch that is the axis of the "
+            "texts. Tokens lie along the last axis but one.",
         ),
         Mistake(
             decode_but(value=in_front),

@@ -221,6 +221,27 @@ MULTI_HEAD = Exercise(
             "sums over E of them, so your weights are too close to equal.",
         ),
         Mistake(
+            lambda x, *Ws: heads_by_hand(
+                x, *Ws, width=(Ws[0].shape[-1] // Ws[-1]) ** 2
+            ),
+            "You divided by the number of features of a head itself, not by its square "
+            "root: your weights are too close to equal.",
+        ),
+        Mistake(
+            lambda x, W_Q, W_K, W_V, W_O, num_heads: heads_by_hand(
+                x, W_Q, W_K, W_V, W_O.T, num_heads
+            ),
+            "You transposed W_O: it is (joined features, features out) here, so the "
+            "joined heads stand on its left as they are.",
+        ),
+        Mistake(
+            lambda x, W_Q, W_K, W_V, W_O, num_heads: heads_by_hand(
+                x, W_Q, W_V, W_K, W_O, num_heads
+            ),
+            "You exchanged keys and values: W_K makes what is compared, W_V what is "
+            "mixed.",
+        ),
+        Mistake(
             lambda x, *Ws: heads_by_hand(x, *Ws, width=1),
             "You left the scale out: the weights of your heads are too sharp.",
         ),
@@ -314,6 +335,19 @@ GROUPED_ATTENTION = Exercise(
     cases=grouped_attention_cases,
     torch=True,
     mistakes=(
+        Mistake(
+            lambda query, key, value: scaled_dot_product_attention(
+                query, key, value, scale=1.0, enable_gqa=True
+            ),
+            "You left the scale out: your weights are too sharp.",
+        ),
+        Mistake(
+            lambda query, key, value: scaled_dot_product_attention(
+                query, key, value, scale=1 / query.shape[-1], enable_gqa=True
+            ),
+            "You divided by the number of features itself, not by its square root: "
+            "your weights are too close to equal.",
+        ),
         Mistake(
             lambda query, key, value: with_repeated(query, key, value, tiled_heads),
             "You repeated the key-value heads one after the other (0, 1, 0, 1): "

@@ -348,6 +348,14 @@ def absorb_block_cases(rng):
             "scores near 900",
         ),
         Case(
+            (*state_of(*block(3, 5, 2, shift=APART)), *block(3, 4, 2, shift=APART)),
+            "rows that are 1000 apart",
+        ),
+        Case(
+            (*state_of(*block(3, 5, 2, shift=APART)), *block(3, 4, 2, shift=-APART)),
+            "a block that is 2000 higher in one row, 2000 lower in another",
+        ),
+        Case(
             (*state_of(*block(3, 5, 2)), hidden, value),
             "a mask hides a whole row of the block",
         ),
@@ -453,6 +461,8 @@ ABSORB_BLOCK = Exercise(
 
 # merge_parts
 
+APART = np.array([[0.0], [1000.0], [-1000.0]])  # row by row
+
 
 def merge_parts(left, right):
     return merge(OnlineSoftmax(*left), OnlineSoftmax(*right)).result
@@ -470,6 +480,16 @@ def merge_parts_cases(rng):
         Case((part(2, 3, 4), nothing_yet(2, 4)), "nothing on the right"),
         Case((nothing_yet(2, 4), nothing_yet(2, 4)), "no key at all: the result is 0"),
         Case((part(3, 4, 2, shift=800), part(3, 5, 2, shift=801)), "scores near 800"),
+        Case((part(3, 4, 2), part(3, 5, 2, shift=1000)), "the right part 1000 higher"),
+        Case((part(3, 4, 2, shift=1000), part(3, 5, 2)), "the left part 1000 higher"),
+        Case(
+            (part(3, 4, 2, shift=APART), part(3, 5, 2, shift=APART)),
+            "rows that are 1000 apart",
+        ),
+        Case(
+            (part(3, 4, 2, shift=APART), part(3, 5, 2, shift=-APART)),
+            "parts that are 2000 apart, the left one higher in one row, not in another",
+        ),
         Case((part(2, 5, 3, (2,)), part(2, 3, 3, (2,))), "a batch of 2"),
     ]
 
@@ -488,6 +508,14 @@ def joined(left, right, *, to_left=True, to_right=True, finite=True, divide=True
     return (a * left[2] + b * right[2]) / np.where(total == 0, 1, total)
 
 
+def measured(left, right, base):
+    """The merge, measured against another base than each row's larger maximum."""
+    base = np.where(base == -np.inf, 0, base)
+    a, b = np.exp(left[0] - base), np.exp(right[0] - base)
+    total = a * left[1] + b * right[1]
+    return (a * left[2] + b * right[2]) / np.where(total == 0, 1, total)
+
+
 def by_shares(left, right, a, b):
     total = np.where(a + b == 0, 1, a + b)
     return (a * result(left) + b * result(right)) / total
@@ -501,6 +529,8 @@ MERGE_PARTS = Exercise(
     minutes=15,
     difficulty=3,
     points=5,
+    rtol=2e-4,
+    why_rtol="float32 with logarithms of sums near 1000: it holds 4 decimals there",
     reference=merge_parts,
     cases=merge_parts_cases,
     mistakes=(
@@ -523,6 +553,18 @@ MERGE_PARTS = Exercise(
             lambda left, right: joined(left, right, to_left=False),
             "You put the right part right and left the left part as it was: either one "
             "may have the lower maximum.",
+        ),
+        Mistake(
+            lambda left, right: measured(left, right, left[0]),
+            "You measured both parts against the left one's maximum: where the right "
+            "one's is far higher, exp overflows.",
+        ),
+        Mistake(
+            lambda left, right: measured(
+                left, right, np.maximum(left[0], right[0]).max()
+            ),
+            "You took one maximum for all rows: a row far below it underflows to 0. "
+            "Each row has a maximum of its own.",
         ),
         Mistake(
             lambda left, right: joined(left, right, finite=False),

@@ -44,8 +44,17 @@ def perplexity_cases(rng):
             (halves, np.ones(8, dtype=bool)), "4 tokens are certain, 4 have 16 choices"
         ),
         case(7, what="one text of 7 tokens, some of them padding"),
-        case(3, 5, what="3 texts of up to 5 tokens, the rest is padding"),
+        Case(
+            (rng.uniform(0.1, 4, size=(3, 5)), np.tri(3, 5, 1, dtype=bool)),
+            "3 texts of 2, 3 and 4 tokens, the rest is padding",
+        ),
     ]
+
+
+def of_texts(nats, counted):
+    """The mean loss of each text that has a token."""
+    numbers = np.sum(counted, axis=-1)
+    return (np.sum(nats * counted, axis=-1) / np.maximum(numbers, 1))[numbers > 0]
 
 
 PERPLEXITY = Exercise(
@@ -73,6 +82,16 @@ PERPLEXITY = Exercise(
             lambda nats, counted: np.exp(nats[counted]).mean(),
             "You averaged perplexities: losses average, perplexities do not, and a few "
             "hard tokens dominate yours.",
+        ),
+        Mistake(
+            lambda nats, counted: np.mean(np.exp(of_texts(nats, counted))),
+            "You averaged the perplexities of the texts: a short text then counts as "
+            "much as a long one. Average the losses of all tokens first.",
+        ),
+        Mistake(
+            lambda nats, counted: np.exp(np.mean(of_texts(nats, counted))),
+            "You averaged each text first, then the texts: a token of a short text "
+            "counts for more. Average over all counted tokens at once.",
         ),
         Mistake(
             lambda nats, counted: 2 ** nats[counted].mean(),
@@ -146,6 +165,18 @@ STABLE_CROSS_ENTROPY = Exercise(
             lambda logits, targets: by_log_of_softmax(logits, targets, 1e-9),
             "You added a small number inside the logarithm: your loss can never exceed "
             "some twenty nats, however wrong the model is.",
+        ),
+        Mistake(
+            lambda logits, targets: -stable_cross_entropy(logits, targets),
+            "You lost a sign: your loss is negative, and it must fall when the true "
+            "character becomes more likely.",
+        ),
+        Mistake(
+            lambda logits, targets: np.mean(
+                log_sum_exp(logits)[:, None] - logits[:, targets]
+            ),
+            "You took logits[:, targets]: that gives every position the true "
+            "characters of all. Each row has one: logits[np.arange(N), targets].",
         ),
         Mistake(
             lambda logits, targets: np.sum(

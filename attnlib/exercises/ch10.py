@@ -33,8 +33,9 @@ def error_parts_cases(rng):
         offset = shift * np.cos(np.arange(L) * 2.0)
         return Case((truth + offset + 0.5 * normal(rng, R, L), truth), what)
 
+    apart = rng.uniform(0.5, 1) * np.array([[1.0], [-1.0]])  # no two alike
     return [
-        case(2, 1, 1.0, "2 repeats, one point"),
+        Case((apart + 1.5, np.array([0.75])), "2 repeats, one point"),
         case(5, 4, 0.7, "5 repeats, 4 points"),
         case(40, 7, 0.0, "40 repeats, 7 points, right on average"),
         case(3, 6, 3.0, "3 repeats that are all far off"),
@@ -63,6 +64,8 @@ ERROR_PARTS = Exercise(
     minutes=12,
     difficulty=2,
     points=4,
+    rtol=1e-4,
+    why_rtol="float32 with the variance as a mean of squares minus a squared mean",
     reference=error_parts,
     cases=error_parts_cases,
     mistakes=(

@@ -248,6 +248,7 @@ def fate(exercise, checker=None):
     # What is replayed is called once for each case, and names no mistake.
     checker = dataclasses.replace(checker or exercise, mistakes=(), torch=False)
     known, probes = Fate([], [], []), probes_of(exercise)
+    cases = checker.draw(0)
     for function in rests_on(exercise):
         for text, tree in mutants(tree_of(function)):
             mutant = compiled_or_none(tree, function)
@@ -256,14 +257,14 @@ def fate(exercise, checker=None):
             reference = mutant if function is exercise.reference else exercise.reference
             text = f"{function.__qualname__}: {text}"
             with in_place_of(function, mutant), time_limit(10):
-                outcomes = outcomes_of(reference, checker.draw(0))
+                outcomes = outcomes_of(reference, cases)
             if not judge(checker, replayed(checker, outcomes), 0).passed:
                 known.rejected.append(text)
                 continue
             with in_place_of(function, mutant), time_limit(60):
                 differs = any(differs_on(reference, *probe) for probe in probes)
             (known.survived if differs else known.same).append(text)
-    after = replayed(checker, outcomes_of(exercise.reference, checker.draw(0)))
+    after = replayed(checker, outcomes_of(exercise.reference, cases))
     assert judge(checker, after, 0).passed, "a mutant broke more than itself"
     return known
 

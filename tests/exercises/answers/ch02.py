@@ -41,14 +41,15 @@ def masked_by_loops(query, key, value, mask):
 def masked_by_products(query, key, value, mask):
     """Hidden exponentials are multiplied by 0; the maximum is over the seen keys."""
     scores = np.einsum("...le,...se->...ls", query, key) * query.shape[-1] ** -0.5
-    top = np.where(mask, scores, -1e300).max(-1, keepdims=True)
+    top = np.where(mask, scores, -1e30).max(-1, keepdims=True)
     exps = np.exp(np.minimum(scores - top, 0)) * mask
-    return exps @ value / np.maximum(exps.sum(-1), 1e-300)[..., None]
+    return exps @ value / np.maximum(exps.sum(-1), 1e-30)[..., None]
 
 
 def penalised_by_factors(query, key, penalty):
     scores = query @ np.swapaxes(key, -1, -2) / math.sqrt(key.shape[-1])
-    exps = np.exp(scores - scores.max(-1, keepdims=True)) * np.exp(penalty)
+    seen = np.where(np.isneginf(penalty), -1e30, scores)
+    exps = np.exp(np.minimum(scores - seen.max(-1, keepdims=True), 0)) * np.exp(penalty)
     return exps / exps.sum(-1, keepdims=True)
 
 

@@ -49,7 +49,7 @@ def softmax_row_by_row(x, axis=-1):
     def row(scores):
         seen = scores[scores > -np.inf]
         exps = np.exp(scores - (seen.max() if seen.size else 0))
-        return exps / max(exps.sum(), 1e-300)
+        return exps / max(exps.sum(), 1e-30)
 
     return np.apply_along_axis(row, axis, x)
 
@@ -58,7 +58,7 @@ def softmax_in_place(x, axis=-1):
     x = x.copy()
     x -= np.nan_to_num(x.max(axis, keepdims=True), neginf=0.0)
     np.exp(x, out=x)
-    x /= np.maximum(x.sum(axis, keepdims=True), np.finfo(float).tiny)
+    x /= np.maximum(x.sum(axis, keepdims=True), np.finfo(np.float32).tiny)
     return x
 
 
@@ -66,9 +66,9 @@ def softmax_in_torch(x, axis=-1):
     return torch.softmax(torch.as_tensor(x), axis).nan_to_num(0.0)
 
 
-def temperature_by_power(scores, temperature):
-    weights = np.exp(scores - scores.max(-1, keepdims=True)) ** (1 / temperature)
-    return weights / weights.sum(-1, keepdims=True)
+def temperature_by_logarithm(scores, temperature):
+    scores = scores / temperature
+    return np.exp(scores - np.logaddexp.reduce(scores, axis=-1, keepdims=True))
 
 
 def temperature_in_float32(scores, temperature):
@@ -89,7 +89,7 @@ def keys_by_loops(weights):
 
 
 def keys_in_bits(weights):
-    bits = np.where(weights > 0, -weights * np.log2(np.maximum(weights, 1e-300)), 0)
+    bits = np.where(weights > 0, -weights * np.log2(np.maximum(weights, 1e-30)), 0)
     return 2 ** bits.sum(-1)
 
 
@@ -115,7 +115,7 @@ def jacobian_by_autograd(weights):
     """Softmax of the logarithms of weights gives the weights back."""
 
     def of_row(row):
-        logs = torch.log(torch.as_tensor(row).clamp_min(1e-300))
+        logs = torch.log(torch.as_tensor(row).clamp_min(1e-30))
         return torch.autograd.functional.jacobian(lambda s: s.softmax(-1), logs)
 
     rows = [of_row(row) for row in weights.reshape(-1, weights.shape[-1])]
@@ -160,7 +160,7 @@ ANSWERS = {
         softmax_in_torch,
     ),
     "softmax_at_temperature": (
-        temperature_by_power,
+        temperature_by_logarithm,
         temperature_in_float32,
         lambda scores, temperature: torch.softmax(scores / temperature, -1),
     ),

@@ -110,7 +110,7 @@ def merge_into_the_larger(left, right):
     a = np.where(left[0] >= right[0], 1, low)
     b = np.where(left[0] >= right[0], low, 1)
     total = a * left[1] + b * right[1]
-    return (a * left[2] + b * right[2]) / np.maximum(total, np.finfo(float).tiny)
+    return (a * left[2] + b * right[2]) / np.maximum(total, np.finfo(np.float32).tiny)
 
 
 ANSWERS = {

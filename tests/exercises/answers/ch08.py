@@ -94,7 +94,7 @@ def score_gradient_by_loops(weights, value, output_gradient):
 
 
 def score_gradient_by_autograd(weights, value, output_gradient):
-    scores = torch.log(weights.clamp_min(1e-300)).requires_grad_()
+    scores = torch.log(weights.clamp_min(1e-30)).requires_grad_()
     (scores.softmax(-1) @ value * output_gradient).sum().backward()
     return scores.grad
 

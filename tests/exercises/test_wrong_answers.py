@@ -1,0 +1,133 @@
+"""Wrong answers that look right: none is accepted, whatever the seed."""
+
+import numpy as np
+import pytest
+
+from attnlib.exercises import get, judge
+
+SEEDS = range(60)
+
+
+def shifted(by):
+    """A softmax measured against something else than the largest score."""
+
+    def wrong(x, axis=-1):
+        with np.errstate(all="ignore"):
+            shift = by(np.where(np.isneginf(x), np.nan, x), axis=axis, keepdims=True)
+            exps = np.exp(x - np.nan_to_num(shift))
+            total = exps.sum(axis, keepdims=True)
+            return exps / np.where(total == 0, 1, total)
+
+    return wrong
+
+
+def filled(fill):
+    """The softmax, -inf replaced, rows without a visible score set to 0."""
+
+    def wrong(x, axis=-1):
+        dead = np.isneginf(x).all(axis, keepdims=True)
+        x = np.where(np.isneginf(x), fill, x)
+        exps = np.exp(x - x.max(axis, keepdims=True))
+        return np.where(dead, 0, exps / exps.sum(axis, keepdims=True))
+
+    return wrong
+
+
+SHIFTS = (np.nanmean, np.nanmin, np.nanmedian)
+SHIFTED = [shifted(by) for by in SHIFTS]
+FILLED = [filled(-100.0), filled(-1e4)]
+
+
+def by_power(scores, temperature):
+    weights = np.exp(scores - scores.max(-1, keepdims=True))
+    weights = (weights / weights.sum(-1, keepdims=True)) ** (1 / temperature)
+    return weights / weights.sum(-1, keepdims=True)
+
+
+def tempered(softmax):
+    return lambda scores, temperature: softmax(scores / temperature)
+
+
+def attending(softmax, scale=True):
+    """Attention, with a mask or none, by a softmax of one's own."""
+
+    def wrong(query, key, value, mask=True):
+        scores = query @ key.mT / (query.shape[-1] ** 0.5 if scale else 1)
+        return softmax(np.where(mask, scores, -np.inf)) @ value
+
+    return wrong
+
+
+def floored(floor):
+    def wrong(query, key, penalty):
+        scores = query @ key.mT / query.shape[-1] ** 0.5
+        scores = scores + np.maximum(penalty, floor)
+        exps = np.exp(scores - scores.max(-1, keepdims=True))
+        return exps / exps.sum(-1, keepdims=True)
+
+    return wrong
+
+
+def merged(maximum):
+    """Two parts, measured against something else than each row's larger maximum."""
+
+    def wrong(left, right):
+        with np.errstate(all="ignore"):
+            base = maximum(left[0], right[0])
+            base = np.where(np.isneginf(base), 0, base)
+            a, b = np.exp(left[0] - base), np.exp(right[0] - base)
+            total = a * left[1] + b * right[1]
+            output = a * left[2] + b * right[2]
+            return output / np.where(total == 0, 1, total)
+
+    return wrong
+
+
+def absorbed(maximum):
+    """A step whose sums are measured against one number for all rows."""
+
+    def wrong(m, total, output, scores, value):
+        new = np.maximum(m, scores.max(-1, keepdims=True))
+        base = maximum(m, scores.max(-1, keepdims=True))
+        base = np.where(np.isneginf(base), 0, base)
+        exps, shrink = np.exp(scores - base), np.exp(m - base)
+        back = np.exp(base - np.where(np.isneginf(new), 0, new))
+        total = (total * shrink + exps.sum(-1, keepdims=True)) * back
+        return new, total, (output * shrink + exps @ value) * back
+
+    return wrong
+
+
+def of_all(a, b):
+    return np.full_like(a, np.maximum(a, b).max())
+
+
+WRONG = {
+    "stable_softmax": [*SHIFTED, *FILLED],
+    "softmax_at_temperature": [by_power, *map(tempered, SHIFTED)],
+    "lookup": [attending(softmax, scale=False) for softmax in SHIFTED],
+    "scaled_attention": [*map(attending, SHIFTED)],
+    "masked_attention": [*map(attending, SHIFTED + FILLED)],
+    "penalised_weights": [floored(-100.0), floored(-1e4)],
+    "merge_parts": [
+        merged(lambda a, b: np.where(np.isneginf(a), b, a)),
+        merged(lambda a, b: np.where(np.isneginf(b), a, b)),
+        merged(of_all),
+        merged(np.minimum),
+        merged(lambda a, b: (a + b) / 2),
+    ],
+    "absorb_block": [absorbed(of_all)],
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "answer"),
+    [
+        pytest.param(name, answer, id=f"{name}-{number}")
+        for name, found in WRONG.items()
+        for number, answer in enumerate(found, start=1)
+    ],
+)
+def test_a_wrong_answer_is_rejected_by_every_seed(name, answer):
+    accepted = [seed for seed in SEEDS if judge(get(name), answer, seed).passed]
+    assert accepted == []
