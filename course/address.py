@@ -141,7 +141,7 @@ def scalar(value):
 
 def notebook_text(text, old, new):
     """Return a notebook with its set-up cell and its links renewed, outputs as is."""
-    nb, seen = nbformat.reads(text, as_version=4), {}
+    nb = nbformat.reads(text, as_version=4)
     before = [cell.source for cell in nb.cells]
     for cell in nb.cells:
         cell.source = renewed(cell.source, old, new)
@@ -149,8 +149,7 @@ def notebook_text(text, old, new):
         nb.cells[0].source = notebooks.set_up_source(new)
     if [cell.source for cell in nb.cells] == before:
         return text
-    for cell in nb.cells:
-        cell.id = notebooks.cell_id(cell.source, seen)
+    notebooks.put_ids(nb)
     return notebooks.as_text(nb)
 
 

@@ -5,9 +5,9 @@
     python -m course.notebooks list                  the notebooks of _toc.yml, in order
 
 Without a FILE: every notebook of _toc.yml. The normal form makes a difference between
-two versions of a notebook a difference in what it says: cells numbered 1..N, ids that
-follow from the source, no stderr, one stdout per run of prints, minimal metadata, no
-view of a widget that lived in a kernel.
+two versions of a notebook a difference in what it says: cells numbered 1..N, ids of
+code that follow from its source, no stderr, one stdout per run of prints, minimal
+metadata, no view of a widget that lived in a kernel.
 """
 
 import argparse
@@ -118,18 +118,18 @@ def normalise(nb):
     )
     nb.nbformat, nb.nbformat_minor = 4, 5
     put_set_up_first(nb)
-    seen, count = {}, 0
+    count = 0
     for cell in nb.cells:
         cell.source = "\n".join(line.rstrip() for line in cell.source.split("\n"))
         cell.source = cell.source.strip("\n")
         cell.metadata = nbformat.from_dict(
             {key: cell.metadata[key] for key in KEPT_METADATA if key in cell.metadata}
         )
-        cell.id = cell_id(cell.source, seen)
         if cell.cell_type == "code":
             count += 1
             cell.execution_count = count
             cell.outputs = [normal_output(o, count) for o in joined(cell.outputs)]
+    put_ids(nb)
     return nb
 
 
@@ -140,6 +140,19 @@ def put_set_up_first(nb):
     else:
         nb.cells.insert(0, nbformat.v4.new_code_cell(set_up_source()))
     nb.cells[0].metadata["tags"] = ["remove-cell"]
+
+
+def put_ids(nb):
+    """Give code an id that follows from its source, and prose one that stays.
+
+    So a word changed in prose is one changed line, and code that was changed since it
+    ran is no normal form.
+    """
+    seen, taken = {}, set()
+    for cell in nb.cells:
+        if cell.cell_type == "code" or cell.get("id", "") in {"", *taken}:
+            cell.id = cell_id(cell.source, seen)
+        taken.add(cell.id)
 
 
 def cell_id(source, seen):

@@ -96,6 +96,8 @@ def normalise(nb):
         for cell in nb.cells
         if "nbgrader" in cell.metadata
     }
+    for cell in nb.cells:
+        cell.pop("id", None)  # not the source's: the text is another one
     nb = notebooks.normalise(nb)
     for cell in nb.cells:
         if "nbgrader" in cell.metadata:

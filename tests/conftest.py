@@ -37,7 +37,7 @@ def asarray(request):
     return arrays.maker(request.param)
 
 
-@pytest.fixture(params=["torch", "torch:cuda"])
+@pytest.fixture(params=arrays.TENSORS)
 def astensor(request):
     """Like `asarray`, for the tests that only make sense on torch (gradients)."""
     return arrays.maker(request.param)

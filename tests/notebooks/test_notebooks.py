@@ -5,6 +5,7 @@ That their outputs are true is nbval's part: `pytest --nbval chapters`.
 
 import pathlib
 import re
+import shutil
 
 import nbclient
 import nbformat
@@ -292,6 +293,27 @@ def test_a_failing_notebook_is_left_as_it_was(good, capsys):
     assert notebooks.main(["execute", str(good)]) == 1
     assert "NameError" in capsys.readouterr().out
     assert good.read_bytes() == before
+
+
+def test_a_typo_is_a_change_of_one_line(tmp_path):
+    """A word of prose: one line, nothing to execute. A word of code: it is seen."""
+    old = (notebooks.ROOT / "chapters" / "06_complexity.ipynb").read_text("utf-8")
+    path = tmp_path / "chapters" / "06_complexity.ipynb"
+    shutil.copytree(notebooks.ROOT / "chapters", path.parent)
+    nb = notebooks.read(path)
+    prose = next(
+        c for c in nb.cells if c.cell_type == "markdown" and " the " in c.source
+    )
+    prose.source = prose.source.replace(" the ", " teh ", 1)
+    new = notebooks.as_text(notebooks.normalise(nb))
+    pairs = zip(old.split("\n"), new.split("\n"), strict=True)
+    assert sum(before != after for before, after in pairs) == 1
+    path.write_text(new, encoding="utf-8")
+    assert notebooks.problems(path) == []
+    code = [c for c in nb.cells if c.cell_type == "code"][1]
+    code.source += "\n# one more line"
+    path.write_text(notebooks.as_text(nb), encoding="utf-8")
+    assert any("normal form" in problem for problem in notebooks.problems(path))
 
 
 def test_executing_twice_gives_the_same_bytes(tmp_path):
