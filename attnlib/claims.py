@@ -13,7 +13,6 @@ import operator
 import pathlib
 import re
 
-BOX = re.compile(r'<div class="claim"[^>]*data-claim="([^"]*)"')
 VERDICTS = ("holds", "holds if", "corrected")
 KINDS = ("experiment", "derivation", "source")
 RELATIONS = {

@@ -72,7 +72,6 @@ MASK_SHAPES = [
     (1, H, L, 1),
     (B, H, L, S),
 ]
-ONE = (1, 1, 1, 1)
 WINDOW = oracles.sliding_window_mask
 
 CASES = [
