@@ -22,23 +22,13 @@ from course.paths import ROOT
 
 # What is tested with the pinned versions alone, and why.
 LEFT_OUT = {
-    "test_book.py": "the pages of the built book",
-    "test_crawl.py": "the pages of the built book",
-    "test_formulas.py": "the pages of the built book",
-    "test_pages.py": "the pages of the built book",
-    "test_pdf.py": "the pages of the built book",
-    "test_grading*.py": "the grader, which comes with requirements-grading.txt",
-    "test_release.py": "the grader, which comes with requirements-grading.txt",
-    "test_links.py": "what is published, and where",
-    "test_publish.py": "what is published, and where",
-    "test_workflows.py": "what is published, and where",
-    "test_replay.py": "what is published, and where",
-    "test_offline.py": "set-up without a network",
-    "test_widgets_access.py": "live figures in a browser",
-    "test_widgets_browser.py": "live figures in a browser",
-    "test_widgets_firefox.py": "live figures in a browser",
-    "test_widgets_jupyterlab.py": "live figures in JupyterLab",
-    "test_widgets_numbers.py": "live figures in a browser",
+    "book/*": "the pages of the built book",
+    "browser/*": "live figures in a browser and in JupyterLab",
+    "grading/*": "the grader, which comes with requirements-grading.txt",
+    "repo/test_address.py": "what is published, and where",
+    "repo/test_offline.py": "set-up without a network",
+    "repo/test_replay.py": "what is published, and where",
+    "repo/test_workflows.py": "what is published, and where",
 }
 # ipywidgets 8.1.0 calls what traitlets 5 has renamed; users do not see that warning.
 OPTIONS = {"lowest": ["-W", "ignore:Deprecated in traitlets 4.1"], "newest": []}

@@ -1,4 +1,4 @@
-"""The crawl of the built book, and the list of its external address."""
+"""The crawl of the built book, and the list of its external links."""
 
 import http.server
 import shutil
@@ -164,7 +164,7 @@ def test_the_command_says_what_it_found(small, capsys, monkeypatch):
     assert said[-3:] == [
         "page.html: no file no.html",
         "1 dead",
-        "1 external address, each listed in tests/book/external_links.md",
+        "1 external links, each listed in tests/book/external_links.md",
     ]
     shutil.rmtree(small)
     with pytest.raises(SystemExit, match="run `make book` first"):

@@ -116,7 +116,7 @@ def test_a_link_leads_to_the_page_in_the_book():
     places = {"chapters/a.html": "p0", "chapters/b.html": "p1"}
 
     def lead(value, name="href"):
-        return pdf.address(name, value, "chapters/a", places, "https://x.org/")
+        return pdf.address_in_book(name, value, "chapters/a", places, "https://x.org/")
 
     assert lead("#one") == "#p0-one"
     assert lead("b.html") == "#p1"

@@ -309,6 +309,6 @@ def test_an_unknown_notebook_is_named():
 
 
 def test_a_difference_is_a_fault_and_a_status(monkeypatch, capsys):
-    monkeypatch.setattr(replay, "repeats", lambda options: ["run 1: a: b"])
+    monkeypatch.setattr(replay, "run_repeats", lambda options: ["run 1: a: b"])
     assert replay.main(["repeats"]) == 1
     assert "FAULT: run 1: a: b\nrepeats: 1 fault\n" in capsys.readouterr().out
