@@ -25,7 +25,10 @@ endif
 .PHONY: help book serve pdf crawl test notebooks check lint format bench release grade links colab binder repeats wheelhouse zip test-lowest test-newest clean
 
 help: ## say what each command does
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^##@ /{printf "\n%s\n", substr($$0, 5)} \
+	  /^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
+
+##@ For readers
 
 book: $(READY) ## build the HTML book from the stored outputs: _build/html/index.html
 	@$(RUN) -m book.build
@@ -36,42 +39,13 @@ serve: book ## build the book, serve it on this machine and open it (PORT=8000)
 pdf: book ## print the whole book as one PDF, with Chromium: _build/book.pdf
 	@$(RUN) -m book.pdf $(ARGS)
 
-crawl: book ## follow every link of the built book (ARGS=--list: write the external ones)
-	@$(RUN) -m book.crawl $(ARGS)
+zip: book ## pack the book for a USB stick: _build/attention-book.zip
+	@$(RUN) -m book.zip_book
 
-test: $(READY) lint ## check everything: code, notebooks (run and compared), book, browser
-	$(OFFLINE) $(RUN) -m pytest --nbval -n $(JOBS) --dist loadscope $(ARGS)
+wheelhouse: ## collect what set-up needs where there is no network, in wheelhouse/ (PYTHON=)
+	@$(PYTHON) -m replay.wheelhouse
 
-notebooks: $(READY) ## run every notebook and store its outputs in normal form (FILES="...")
-	@$(RUN) -m course.notebooks execute $(FILES)
-
-check: $(READY) ## check the notebooks as they are stored, without running them
-	@$(RUN) -m course.notebooks check $(FILES)
-
-lint: $(READY) ## check the style of code and notebooks
-	$(RUN) -m ruff check .
-	$(RUN) -m ruff format --check .
-
-format: $(READY) ## format code and notebooks (run `make notebooks` after it)
-	$(RUN) -m ruff check --fix .
-	$(RUN) -m ruff format .
-
-bench: $(READY) ## measure attention beside its peers, and make the page of results (ARGS="--full --runs 3")
-	@OMP_NUM_THREADS=$(CORES) OPENBLAS_NUM_THREADS=$(CORES) MKL_NUM_THREADS=$(CORES) \
-	  $(RUN) -m benchmarks attention $(ARGS)
-	@$(RUN) -m benchmarks page
-
-links: $(READY) ## write the repository's address everywhere (REPO=, BRANCH=); alone: check
-	@$(RUN) -m course.address $(if $(REPO),"$(REPO)" $(if $(BRANCH),--branch "$(BRANCH)"),--check)
-
-colab: $(READY) ## run every notebook alone, beside Colab's packages (ARGS="--only 04")
-	@$(RUN) -m replay colab $(ARGS)
-
-binder: $(READY) ## do Binder's steps afresh, run every notebook in JupyterLab (ARGS=)
-	@$(RUN) -m replay binder $(ARGS)
-
-repeats: $(READY) ## run every notebook five times: threads, hash seeds, BLAS (ARGS="--runs 1 2")
-	@$(RUN) -m replay repeats $(ARGS)
+##@ For teachers
 
 release: $(READY) ## make the students' notebooks from exercises/ (SRC=, OUT=)
 	@$(RUN) -m grading.release $(if $(SRC),--sources "$(SRC)") $(if $(OUT),--output "$(OUT)")
@@ -83,11 +57,46 @@ grade: $(READY) ## grade ASSIGNMENT=03_scaling SUBMISSIONS=folder-or-zip (SEED= 
 	  $(if $(SEED),--seed "$(SEED)") $(if $(OUT),--out "$(OUT)") \
 	  $(if $(NO_SANDBOX),--no-sandbox)
 
-zip: book ## pack the book for a USB stick: _build/attention-book.zip
-	@$(RUN) -m book.zip_book
+##@ For authors
 
-wheelhouse: ## collect what set-up needs where there is no network, in wheelhouse/ (PYTHON=)
-	@$(PYTHON) -m replay.wheelhouse
+check: $(READY) ## check the notebooks as they are stored, without running them
+	@$(RUN) -m course.notebooks check $(FILES)
+
+notebooks: $(READY) ## run every notebook and store its outputs in normal form (FILES="...")
+	@$(RUN) -m course.notebooks execute $(FILES)
+
+lint: $(READY) ## check the style of code and notebooks
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+
+format: $(READY) ## format code and notebooks (run `make notebooks` after it)
+	$(RUN) -m ruff check --fix .
+	$(RUN) -m ruff format .
+
+test: $(READY) lint ## check everything: code, notebooks (run and compared), book, browser
+	$(OFFLINE) $(RUN) -m pytest --nbval -n $(JOBS) --dist loadscope $(ARGS)
+
+crawl: book ## follow every link of the built book (ARGS=--list: write the external ones)
+	@$(RUN) -m book.crawl $(ARGS)
+
+##@ For maintainers
+
+links: $(READY) ## write the repository's address everywhere (REPO=, BRANCH=); alone: check
+	@$(RUN) -m course.address $(if $(REPO),"$(REPO)" $(if $(BRANCH),--branch "$(BRANCH)"),--check)
+
+bench: $(READY) ## measure attention beside its peers, and make the page of results (ARGS="--full --runs 3")
+	@OMP_NUM_THREADS=$(CORES) OPENBLAS_NUM_THREADS=$(CORES) MKL_NUM_THREADS=$(CORES) \
+	  $(RUN) -m benchmarks attention $(ARGS)
+	@$(RUN) -m benchmarks page
+
+colab: $(READY) ## run every notebook alone, beside Colab's packages (ARGS="--only 04")
+	@$(RUN) -m replay colab $(ARGS)
+
+binder: $(READY) ## do Binder's steps afresh, run every notebook in JupyterLab (ARGS=)
+	@$(RUN) -m replay binder $(ARGS)
+
+repeats: $(READY) ## run every notebook five times: threads, hash seeds, BLAS (ARGS="--runs 1 2")
+	@$(RUN) -m replay repeats $(ARGS)
 
 test-lowest: ## run unit tests and notebooks on the lowest versions (PYTHON=, TORCH=, ARGS=)
 	@$(PYTHON) -m replay.versions lowest $(if $(TORCH),--torch "$(TORCH)") $(ARGS)

@@ -2,6 +2,10 @@
 
 import doctest
 import re
+import shutil
+import subprocess
+
+import pytest
 
 import attnlib
 from course.paths import ROOT
@@ -41,3 +45,19 @@ def test_the_readme_s_commands_exist():
     )
     named = set(re.findall(r"(?m)(?:`|^)make ([a-z]+)", README))
     assert {"book", "test"} <= named <= set(targets)
+
+
+@pytest.mark.skipif(not shutil.which("make"), reason="make is needed")
+def test_help_shows_every_command_in_a_group():
+    """Each documented target stands below one of four headings, and help prints it."""
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    before, *groups = re.split(r"(?m)^##@ ", makefile)
+    assert [group.partition("\n")[0] for group in groups] == [
+        f"For {kind}" for kind in ("readers", "teachers", "authors", "maintainers")
+    ]
+    assert re.findall(r"(?m)^([a-z-]+):.*## ", before) == ["help"]
+    shown = subprocess.run(
+        ["make", "help"], cwd=ROOT, check=True, capture_output=True, text=True
+    ).stdout
+    for target in re.findall(r"(?m)^([a-z-]+):.*## ", makefile):
+        assert f"  make {target} " in shown
