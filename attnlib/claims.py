@@ -7,11 +7,15 @@ chapter reads the boxes that the chapters stored, and fails when a statement is 
 
 import collections
 import dataclasses
+import functools
 import html
 import json
 import operator
 import pathlib
 import re
+from types import MappingProxyType
+
+import numpy as np
 
 VERDICTS = ("holds", "holds if", "corrected")
 KINDS = ("experiment", "derivation", "source")
@@ -83,6 +87,19 @@ STATEMENTS = {
     "16.5": "Attention is the core innovation of transformers and LLMs.",
 }
 
+# What the rules on rivals and measurements do not bind yet; the list only shrinks.
+UNSETTLED = frozenset(STATEMENTS) - {
+    "13.1",
+    "13.2",
+    "13.3",
+    "13.4",
+    "13.5",
+    "15.6",
+    "5.3",
+    "16.4",
+}
+SOURCES = pathlib.Path(__file__).with_name("sources.json")
+
 
 class EvidenceError(AssertionError):
     """The evidence for a statement does not hold."""
@@ -97,6 +114,7 @@ class Claim:
     because: str
     evidence: tuple
     kind: str
+    rivals: tuple = ()
 
     @property
     def statement(self):
@@ -105,35 +123,85 @@ class Claim:
 
     def __repr__(self):
         lines = [f"Statement {self.number}: {self.statement}", f"Verdict: {self}"]
-        return "\n".join([*lines, *(f"  - {line}" for line in self.evidence)])
+        lines += [f"  - {line}" for line in self.evidence]
+        lines += [f"  - rival: {line}" for line in self.rivals]
+        return "\n".join(lines)
 
     def __str__(self):
         return f"{self.verdict}: {self.because}" if self.because else self.verdict
 
     def _repr_html_(self):
-        items = "".join(f"<li>{html.escape(line)}</li>" for line in self.evidence)
+        data = dataclasses.asdict(self)
+        if not self.rivals:
+            del data["rivals"]
+        rivals = f"<p>{RIVALS}:</p>{as_list(self.rivals)}" if self.rivals else ""
         return (
             f'<div class="claim" id="claim-{self.number.replace(".", "-")}" '
-            f'data-claim="{html.escape(json.dumps(dataclasses.asdict(self)))}" '
+            f'data-claim="{html.escape(json.dumps(data))}" '
             'style="border-left: 4px solid; padding: 0.4em 1em; margin: 1em 0">'
             f"<p><strong>Statement {self.number} of the note.</strong> "
             f"{html.escape(self.statement)}</p>"
             f"<p><strong>Verdict:</strong> {html.escape(str(self))}</p>"
-            f"<p>Evidence ({self.kind}):</p><ul>{items}</ul></div>"
+            f"<p>Evidence ({self.kind}):</p>{as_list(self.evidence)}{rivals}</div>"
         )
 
 
-def claim(number, verdict, because="", *, kind="experiment", evidence):
-    """State a verdict on statement `number` of the note, if the evidence holds.
+RIVALS = "Rivals, which must fail the same bound"
+
+
+def as_list(lines):
+    """Return lines as an HTML list."""
+    return f"<ul>{''.join(f'<li>{html.escape(line)}</li>' for line in lines)}</ul>"
+
+
+def claim(
+    number,
+    verdict,
+    because="",
+    *,
+    kind="experiment",
+    evidence,
+    rivals=MappingProxyType({}),
+):
+    """State a verdict on statement `number` of the note, if evidence and rivals allow.
 
     verdict: "holds", "holds if" or "corrected"; the last two say in `because` what it
         depends on, or what is true instead.
-    evidence: maps what was found to a bool, or to (value, relation, bound) with a
-        relation among < <= == >= >; for kind "source", to the source's address.
+    evidence: maps what was found to (measured, relation, bound), with a relation among
+        < <= == >= >. What was measured is a number, or an array with one for each run,
+        each of which must meet the bound. For kind "source": maps to the address of an
+        entry of the bibliography.
+    rivals: maps what would be so if the statement were false to (measured on the rival,
+        relation, bound), with relation and bound of a piece of the evidence. Every
+        number of a rival must fail that bound. An experiment needs at least one.
 
     Returns a Claim, which a notebook shows as a box. Raises EvidenceError, which names
-    what failed, when any of it is not true; ValueError for a call that makes no sense.
+    what failed, when the evidence does not hold or a rival does as well; ValueError for
+    a call that makes no sense.
     """
+    check_words(number, verdict, because, kind)
+    if not evidence:
+        raise ValueError(f"statement {number} needs evidence, got none")
+    if kind == "source":
+        return Claim(number, verdict, because, tuple(cited(evidence)), kind)
+    if number in UNSETTLED and not rivals:
+        found = [weigh(what, shown) for what, shown in evidence.items()]
+    else:
+        found = [weigh_measured(what, shown) for what, shown in evidence.items()]
+    if failed := [line for line, true in found if not true]:
+        raise EvidenceError(f"statement {number}, {verdict!r}: {'; '.join(failed)}")
+    return Claim(
+        number,
+        verdict,
+        because,
+        tuple(line for line, _ in found),
+        kind,
+        tuple(refuted(number, kind, evidence, rivals)),
+    )
+
+
+def check_words(number, verdict, because, kind):
+    """Raise ValueError for words that a claim does not know."""
     if number not in STATEMENTS:
         raise ValueError(f"number must be one of the note's statements, got {number!r}")
     if verdict not in VERDICTS:
@@ -144,23 +212,93 @@ def claim(number, verdict, because="", *, kind="experiment", evidence):
         raise ValueError(
             f"the verdict {verdict!r} needs `because`: say on what it rests"
         )
-    if not evidence:
-        raise ValueError(f"statement {number} needs evidence, got none")
-    found = [weigh(what, shown, kind) for what, shown in evidence.items()]
-    if failed := [line for line, true in found if not true]:
-        raise EvidenceError(f"statement {number}, {verdict!r}: {'; '.join(failed)}")
-    return Claim(number, verdict, because, tuple(line for line, _ in found), kind)
 
 
-def weigh(what, shown, kind):
-    """Return a piece of evidence as a line, and whether it is true."""
-    if kind == "source":
-        return f"{what}: {shown}", str(shown).startswith("https://")
+def cited(evidence):
+    """Yield a line for each source; raise ValueError for one that is not listed."""
+    known = {entry["url"] for entry in sources().values()}
+    for what, address in evidence.items():
+        if address not in known:
+            raise ValueError(
+                f"source {what!r} must be an address in the bibliography, "
+                f"chapters/references.bib, got {address!r}"
+            )
+        yield f"{what}: {address}"
+
+
+@functools.cache
+def sources():
+    """Return the bibliography: key → {"title", "year", "url"}."""
+    return json.loads(SOURCES.read_text(encoding="utf-8"))
+
+
+def refuted(number, kind, evidence, rivals):
+    """Yield a line for each rival; raise where one passes, or where one is missing."""
+    if kind == "experiment" and not rivals and number not in UNSETTLED:
+        raise ValueError(
+            f"statement {number}: an experiment needs a rival, which fails the bound "
+            "that the evidence meets; pass rivals={...}"
+        )
+    bounds = [tuple(shown[1:]) for shown in evidence.values() if not is_bool(shown)]
+    for what, shown in rivals.items():
+        _, relation, bound = checked(what, shown)
+        if (relation, bound) not in bounds:
+            raise ValueError(
+                f"rival {what!r} must meet relation and bound of a piece of the "
+                f"evidence, {bounds}, got ({relation!r}, {bound!r})"
+            )
+        line, passes = weigh_measured(what, shown, nearest=min)
+        if passes:
+            raise EvidenceError(f"statement {number}: the rival passes, too: {line}")
+        yield line.replace(f" {relation} ", f", not {relation} ")
+
+
+def checked(what, shown):
+    """Return (numbers, relation, bound) of a measurement, or raise ValueError."""
+    form = isinstance(shown, tuple) and len(shown) == 3 and shown[1] in RELATIONS
+    if not form or is_bool(shown[0]):
+        raise ValueError(
+            f"{what!r} must be (measured, relation, bound) with a number and one of "
+            f"{' '.join(RELATIONS)}, got {shown!r}"
+        )
+    numbers = np.asarray(shown[0], dtype=float).ravel()
+    if not numbers.size or np.isnan(numbers).any():
+        raise ValueError(f"{what!r} must hold numbers, got {shown[0]!r}")
+    return numbers, *shown[1:]
+
+
+def weigh_measured(what, shown, nearest=max):
+    """Return a measurement as a line, and whether it meets its bound.
+
+    Of several numbers the line shows the one farthest on the wrong side, by which all
+    meet the bound or not; with nearest=min the one farthest on the right side, by which
+    none does.
+    """
+    numbers, relation, bound = checked(what, shown)
+    sign = -1 if relation in (">", ">=") else 1
+    distance = np.abs(numbers - bound) if relation == "==" else sign * numbers
+    number = numbers[distance == nearest(distance)][0]
+    if numbers.size > 1:
+        words = {"==": "nearest" if nearest is min else "farthest"}
+        large = (sign > 0) == (nearest is max)
+        what = f"{what}, {words.get(relation, 'largest' if large else 'smallest')}"
+        what += f" of {numbers.size}"
+    line = f"{what}: {rounded(number)} {relation} {rounded(bound, 3)}"
+    return line, bool(RELATIONS[relation](number, bound))
+
+
+def is_bool(shown):
+    """Say whether something is True or False, or an array of such."""
+    return not isinstance(shown, tuple) and np.asarray(shown).dtype == bool
+
+
+def weigh(what, shown):
+    """Return a piece of evidence as a line, and whether it is true (UNSETTLED only)."""
     if isinstance(shown, tuple):
         value, relation, bound = shown
         true = bool(RELATIONS[relation](value, bound))
         return f"{what}: {rounded(value)} {relation} {rounded(bound, 3)}", true
-    if str(shown) not in ("True", "False"):
+    if not is_bool(shown):
         raise ValueError(
             f"evidence {what!r} must be a bool or (value, relation, bound), got "
             f"{shown!r}"
@@ -185,7 +323,8 @@ def stored_claims(path):
                 r'<div class="claim"[^>]*data-claim="([^"]*)"', shown
             ):
                 data = json.loads(html.unescape(box))
-                found.append(Claim(**data | {"evidence": tuple(data["evidence"])}))
+                lines = {k: tuple(v) for k, v in data.items() if isinstance(v, list)}
+                found.append(Claim(**data | lines))
     return found
 
 
@@ -196,11 +335,18 @@ def check_complete(claims):
     doubled = [number for number, count in counts.items() if count > 1]
     unknown = [number for number in counts if number not in STATEMENTS]
     empty = [claim.number for claim in claims if not claim.evidence]
+    alone = [
+        claim.number
+        for claim in claims
+        if claim.kind == "experiment" and not claim.rivals
+        if claim.number not in UNSETTLED
+    ]
     faults = {
         "missing": missing,
         "doubled": doubled,
         "unknown": unknown,
         "without evidence": empty,
+        "without a rival": alone,
     }
     if any(faults.values()):
         told = (
