@@ -22,7 +22,7 @@ OFFLINE := PIP_NO_INDEX=1 PIP_FIND_LINKS="file://$(subst $(space),%20,$(CURDIR))
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help book serve pdf crawl test notebooks check lint format bench release grade links colab binder repeats wheelhouse zip test-lowest test-newest clean
+.PHONY: help book serve pdf crawl test notebooks check lint format bench release grade links colab binder repeats wheelhouse zip lock test-lowest test-newest clean
 
 help: ## say what each command does
 	@awk -F ':.*## ' '/^##@ /{printf "\n%s\n", substr($$0, 5)} \
@@ -97,6 +97,10 @@ binder: $(READY) ## do Binder's steps afresh, run every notebook in JupyterLab (
 
 repeats: $(READY) ## run every notebook five times: threads, hash seeds, BLAS (ARGS="--runs 1 2")
 	@$(RUN) -m replay repeats $(ARGS)
+
+lock: $(READY) ## write requirements.txt anew from requirements.in (ARGS=--upgrade: the newest)
+	@$(RUN) -m uv pip compile --universal --quiet $(ARGS) \
+	  --output-file requirements.txt requirements.in
 
 test-lowest: ## run unit tests and notebooks on the lowest versions (PYTHON=, TORCH=, ARGS=)
 	@$(PYTHON) -m replay.versions lowest $(if $(TORCH),--torch "$(TORCH)") $(ARGS)

@@ -26,6 +26,7 @@ LEFT_OUT = {
     "browser/*": "live figures in a browser and in JupyterLab",
     "grading/*": "the grader, which comes with requirements-grading.txt",
     "repo/test_address.py": "what is published, and where",
+    "repo/test_lock.py": "the pinned versions themselves",
     "repo/test_offline.py": "set-up without a network",
     "repo/test_replay.py": "what is published, and where",
     "repo/test_workflows.py": "what is published, and where",
@@ -36,7 +37,8 @@ OPTIONS = {"lowest": ["-W", "ignore:Deprecated in traitlets 4.1"], "newest": []}
 
 def read_requirements(kind):
     """Return the lines of the kind's requirements file, without comments."""
-    text = (ROOT / f"requirements-{kind}.txt").read_text(encoding="utf-8")
+    name = {"lowest": "requirements-lowest.txt", "newest": "requirements.in"}[kind]
+    text = (ROOT / name).read_text(encoding="utf-8")
     lines = (line.partition("#")[0].strip() for line in text.splitlines())
     return [line for line in lines if line]
 

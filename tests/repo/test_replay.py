@@ -269,7 +269,7 @@ def test_colab_s_packages_are_pinned_and_the_course_s_are_missing():
 def pins(name):
     """The pins of a file of requirements."""
     lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
-    return {line for line in lines if re.match(r"[\w-]+==", line)}
+    return {line.split()[0] for line in lines if re.match(r"[\w-]+==", line)}
 
 
 def test_binder_has_the_tested_versions_and_torch_without_cuda():
