@@ -50,12 +50,12 @@ wheelhouse: ## collect what set-up needs where there is no network, in wheelhous
 release: $(READY) ## make the students' notebooks from exercises/ (SRC=, OUT=)
 	@$(RUN) -m grading.release $(if $(SRC),--sources "$(SRC)") $(if $(OUT),--output "$(OUT)")
 
-grade: $(READY) ## grade ASSIGNMENT=03_scaling SUBMISSIONS=folder-or-zip (SEED= JOBS= OUT=)
+grade: $(READY) ## grade ASSIGNMENT=03_scaling SUBMISSIONS=folder-or-zip (SETTINGS= JOBS= OUT=)
 	@test -n "$(ASSIGNMENT)" -a -n "$(SUBMISSIONS)" || { \
 	  echo "name both: make grade ASSIGNMENT=03_scaling SUBMISSIONS=downloads.zip"; exit 2; }
 	@$(RUN) -m grading.grade "$(ASSIGNMENT)" "$(SUBMISSIONS)" --jobs "$(JOBS)" \
-	  $(if $(SEED),--seed "$(SEED)") $(if $(OUT),--out "$(OUT)") \
-	  $(if $(NO_SANDBOX),--no-sandbox)
+	  $(if $(SETTINGS),--settings "$(SETTINGS)") $(if $(OUT),--out "$(OUT)") \
+	  $(if $(NEW_CASES),--new-cases) $(if $(NO_SANDBOX),--no-sandbox)
 
 ##@ For authors
 

@@ -3,13 +3,16 @@
 import concurrent.futures
 import dataclasses
 import hashlib
+import hmac
 import json
 import multiprocessing
+import os
 import secrets
 import signal
 import time
 
 from course.paths import ROOT
+from grading import points
 from grading.notebook import Invalid
 from grading.outputs import write_atomically
 from grading.sandbox.walls import SandboxError
@@ -18,14 +21,6 @@ from grading.scoring import Result, Row, invalid, score
 
 class BatchError(Exception):
     """The batch cannot go on: the text says why, and what to do."""
-
-
-@dataclasses.dataclass
-class Graded:
-    """A student's result; `late` as the download tells it."""
-
-    result: Result
-    late: bool
 
 
 def check_places(submissions, out):
@@ -38,10 +33,13 @@ def check_places(submissions, out):
 
 
 class Store:
-    """What is graded already: a file for each student in OUT/state."""
+    """What is graded already: a file for each student in OUT/state.
 
-    def __init__(self, out, assignment, seed):
-        """Take up the seed of an earlier run, unless one is given."""
+    OUT/state/secret is what the hidden cases follow from.
+    """
+
+    def __init__(self, out, assignment, settings="", new_cases=False):
+        """Take up an earlier run; `settings` says where its settings were read."""
         self.folder, run = out / "state", out / "state" / "run.json"
         before = json.loads(run.read_text("utf-8")) if run.exists() else {}
         if before.get("assignment", assignment) != assignment:
@@ -49,12 +47,27 @@ class Store:
                 f"{out} holds grades of {before['assignment']}; name another folder "
                 f"for {assignment} (OUT=...)"
             )
-        if seed is None:
-            seed = before.get("seed", secrets.randbelow(10**9))
-        if seed < 0:
-            raise BatchError(f"SEED={seed} must be a whole number >= 0")
-        self.seed = seed
-        write_atomically(run, json.dumps({"assignment": assignment, "seed": seed}))
+        if before.get("settings") and not settings:
+            raise BatchError(
+                f"{out} was graded with {before['settings']}; name these settings "
+                "again (SETTINGS=...)"
+            )
+        self.secret = secret(self.folder / "secret", new_cases)
+        facts = {"assignment": assignment, "settings": str(settings)}
+        write_atomically(run, json.dumps(facts))
+
+    def seed(self, student, handed, settings):
+        """Return what the hidden cases of one submission follow from.
+
+        Another notebook of the same student meets other cases: nobody can learn them
+        from feedback, nor find the seed by trying.
+        """
+        text = b""
+        if settings.cases == "per student":
+            text = repr((student, hashlib.sha256(content(handed)).digest())).encode(
+                "utf-8", "replace"
+            )
+        return int.from_bytes(hmac.digest(self.secret, text, "sha256"))
 
     def path(self, student):
         """Return where a student's result lies."""
@@ -80,23 +93,63 @@ class Store:
         write_atomically(self.path(student), json.dumps(found))
 
 
-def run(chosen, assignment, store, sandbox, jobs):
-    """Return {student: Graded} of all; what is stored already is not graded again."""
-    engine = fingerprint()
-    keys, done = {}, {}
-    for student, handed in chosen.items():
-        keys[student] = key_of(handed, assignment, store.seed, sandbox, engine)
-        done[student] = store.load(student, keys[student])
-    todo = [student for student, result in done.items() if result is None]
-    if len(todo) < len(chosen):
-        print(f"{len(chosen) - len(todo)} were graded before")
-    tasks = [(s, chosen[s], assignment, store.seed, sandbox) for s in todo]
-    for count, (student, result) in enumerate(graded(tasks, jobs), start=1):
-        store.save(student, keys[student], result)
-        done[student] = result
-        line = f"[{count}/{len(todo)}] {student}: {headline(result)}"
+def secret(path, new=False):
+    """Return the secret that lies in a file; make it where there is none."""
+    if new or not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)
+        with open(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as f:
+            f.write(secrets.token_hex(32))
+    found = path.read_text("utf-8").strip()
+    if len(found) < 32:
+        raise BatchError(
+            f"{path} holds no secret: delete it, and all is graded with new cases"
+        )
+    return found.encode()
+
+
+def run(chosen, assignment, store, sandbox, jobs, settings):
+    """Return ({student: Graded}, [(path, reason)] of attempts that do not count).
+
+    What is stored already is not graded again.
+    """
+    engine, tasks, keys, done = fingerprint(), [], {}, {}
+    attempts = {
+        name if n == 0 else f"{name}/{n}": (name, one)
+        for name, first in chosen.items()
+        for n, one in enumerate([first, *first.rivals])
+    }
+    for attempt, (name, one) in attempts.items():
+        seed = store.seed(name, one, settings)
+        keys[attempt] = key_of(one, assignment, seed, sandbox, engine)
+        done[attempt] = store.load(attempt, keys[attempt])
+        if done[attempt] is None:
+            tasks.append((attempt, one, assignment, seed, sandbox))
+    if len(tasks) < len(attempts):
+        print(f"{len(attempts) - len(tasks)} were graded before")
+    for count, (attempt, result) in enumerate(graded(tasks, jobs), start=1):
+        store.save(attempt, keys[attempt], result)
+        done[attempt] = result
+        line = f"[{count}/{len(tasks)}] {attempt}: {headline(result)}"
         print(line.encode("utf-8", "replace").decode(), flush=True)
-    return {name: Graded(done[name], handed.late) for name, handed in chosen.items()}
+    by_student = {}
+    for attempt, (name, one) in attempts.items():
+        priced = points.graded(one, done[attempt], assignment, settings)
+        by_student.setdefault(name, []).append((one, priced))
+    return the_best(by_student)
+
+
+def the_best(by_student):
+    """Return what counts of {student: [(Handed, Graded)]}, and what does not."""
+    found, refused = {}, []
+    for name, attempts in by_student.items():
+        place = points.best([priced for _, priced in attempts])
+        handed, found[name] = attempts[place]
+        refused += [
+            (other.file.path, f"{handed.file.path} of the same student has more points")
+            for other, _ in attempts[:place] + attempts[place + 1 :]
+        ]
+    return found, refused
 
 
 def headline(result):
@@ -172,12 +225,17 @@ def grade_one(task):
 
 def key_of(handed, assignment, seed, sandbox, engine):
     """Return a text that changes with all that a result depends on."""
-    try:
-        data = handed.file.read()
-    except Invalid as error:
-        data = str(error).encode()
     facts = [assignment.checksum, seed, sandbox.limits, sandbox.bwrap is None, engine]
-    return hashlib.sha256(repr(facts).encode() + data).hexdigest()
+    facts.append([question.name for question in assignment.questions])
+    return hashlib.sha256(repr(facts).encode() + content(handed)).hexdigest()
+
+
+def content(handed):
+    """Return the bytes of a file, or of why it cannot be read."""
+    try:
+        return handed.file.read()
+    except Invalid as error:
+        return str(error).encode()
 
 
 def fingerprint():

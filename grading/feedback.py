@@ -62,19 +62,28 @@ def number(points):
     return f"{points:g}"
 
 
-def feedback(student, assignment, result, late):
+def feedback(student, assignment, graded):
     """Return the page for a student."""
+    result = graded.result
+    parts = [f"<p>{shown(student)}{lateness(graded)}</p>"]
     scored = [row for row in result.rows if row.score is not None]
-    points, maximum = sum(r.score for r in scored), sum(r.max for r in scored)
-    total = f"{number(points)} of {number(maximum)}"
-    parts = [f"<p>{shown(student)}{' · handed in late' if late else ''}</p>"]
     if scored:
+        total = f"{number(graded.points)} of {number(sum(r.max for r in scored))}"
         parts.append(f"<p><strong>{total} points</strong> for what was checked.</p>")
     parts += [section(place, row) for place, row in enumerate(result.rows, start=1)]
     if result.notes:
         items = "\n".join(f"<li>{shown(note)}</li>" for note in result.notes)
         parts.append(f"<section>\n<h2>Remarks</h2>\n<ul>\n{items}\n</ul>\n</section>")
     return page(f"Feedback: {assignment.name}", "\n".join(parts))
+
+
+def lateness(graded):
+    """Say how late a submission came, and what that costs."""
+    if not graded.late:
+        return ""
+    days = f"{graded.days} day{'s' if graded.days > 1 else ''} begun"
+    cost = f" ({days}): {100 * graded.penalty:g} % off" if graded.penalty else ""
+    return f" · handed in late{cost}"
 
 
 def section(place, row):

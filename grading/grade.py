@@ -1,7 +1,7 @@
 """Grade a folder or a zip of submissions.
 
-    python -m grading.grade 03_scaling downloads.zip --seed 4711
-    make grade ASSIGNMENT=03_scaling SUBMISSIONS=downloads.zip SEED=4711 JOBS=2 OUT=out
+    python -m grading.grade 03_scaling downloads.zip
+    make grade ASSIGNMENT=03_scaling SUBMISSIONS=downloads.zip JOBS=2 OUT=out
 
 Takes downloads of Canvas and Moodle as they are, folders with one folder or one
 notebook for each student, and zips of these. Students' code runs in a sandbox
@@ -17,8 +17,9 @@ notebook for each student, and zips of these. Students' code runs in a sandbox
 Points that you type into written.csv count from the next run on, for any question, and
 no run changes a line of yours there.
 
-Interrupted? The same command goes on where it stopped. The hidden cases follow from the
-seed: without one, a seed is drawn, shown, and kept in OUT.
+Points, deadline, questions and more are set in OUT/settings.toml: see
+grading/settings.py. Interrupted? The same command goes on where it stopped. The hidden
+cases follow from a secret in OUT/state, drawn by the first run.
 """
 
 import argparse
@@ -27,7 +28,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from grading import batch, intake, marks, report
+from grading import batch, intake, marks, report, settings
 from grading.notebook import Invalid, read_assignment
 from grading.sandbox.process import Worker
 from grading.sandbox.walls import (
@@ -73,7 +74,8 @@ def parser():
     add, limits = found.add_argument, Limits()
     add("assignment", help="a release: its name (03_scaling), or its file")
     add("submissions", type=Path, help="a folder or a zip")
-    add("--seed", type=int, help="whole number >= 0 that the hidden cases follow from")
+    add("--settings", type=Path, help="a file of settings (OUT/settings.toml)")
+    add("--new-cases", action="store_true", help="draw other hidden cases, grade all")
     add("--jobs", type=int, default=1, help="submissions graded at a time (1)")
     add("--out", type=Path, help="folder to write to (grades/<assignment>)")
     add("--no-sandbox", action="store_true", help="run their code with your own rights")
@@ -94,16 +96,28 @@ def grade(options):
     assignment = read_assignment(release(options.assignment))
     place, out = options.submissions, options.out or ROOT / "grades" / assignment.name
     batch.check_places(place, out)
-    chosen, refused = intake.find(place, assignment)
+    rules = settings.DEFAULTS
+    if options.settings or (out / settings.NAME).exists():
+        rules = settings.read(options.settings or out / settings.NAME)
+    assignment = rules.applied(assignment)
+    chosen, refused = intake.find(place, assignment, rules)
     if not chosen and not refused:
         raise intake.IntakeError(f"{place} holds no file")
-    store = batch.Store(out, assignment.name, options.seed)
+    named = options.settings or ""
+    store = batch.Store(out, assignment.name, named, options.new_cases)
     typed, remarks = marks.take_up(out, assignment)
-    print(f"{assignment.name}: {len(chosen)} submissions, seed {store.seed}")
+    print(f"{assignment.name}: {len(chosen)} submissions")
     with tempfile.TemporaryDirectory(prefix="grading-") as folder:
         sandbox = make_sandbox(options, library(folder, assignment), (place, out))
         Worker(sandbox).stop()  # no sandbox, no grades: say so before anything else
-        results = batch.run(chosen, assignment, store, sandbox, max(options.jobs, 1))
+        jobs = max(options.jobs, 1)
+        results, weaker = batch.run(chosen, assignment, store, sandbox, jobs, rules)
+    refused = sorted(refused + weaker)
+    remarks += [
+        f"settings: days_late names {name}, who handed in nothing"
+        for name in rules.days_late
+        if name not in results
+    ]
     remarks += marks.apply(typed, results)
     waiting = marks.ask_for(out, typed, results)
     remarks += report.write(out, assignment, results, refused)

@@ -5,6 +5,7 @@ reason; of several by one student the latest is graded.
 """
 
 import contextlib
+import dataclasses
 import datetime
 import os
 import stat
@@ -14,6 +15,7 @@ from pathlib import Path
 
 from grading.notebook import MAX_BYTES, Invalid, is_of, parse
 from grading.owners import owners
+from grading.settings import ATTEMPTS, DEFAULTS
 
 NOISE = ("__MACOSX", ".DS_Store", "Thumbs.db", "desktop.ini", ".ipynb_checkpoints")
 MAX_FILES = 20_000
@@ -65,10 +67,11 @@ class IntakeError(Exception):
     """There is nothing to grade: the text says why, to the instructor."""
 
 
-def find(place, assignment):
+def find(place, assignment, settings=DEFAULTS):
     """Return ({student: Handed}, [(path, reason)]) of a folder or a zip.
 
-    Every file is in the first or in the second, but for those of NOISE.
+    Every file is in the first or in the second, but for those of NOISE. Where the best
+    attempt counts, the others are rivals of the first.
     """
     found = [file for file in files(Path(place)) if not is_noise(file)]
     refused = [(file.path, file.problem) for file in found if file.problem]
@@ -80,8 +83,14 @@ def find(place, assignment):
         best, *others = by_student[student]
         if others:
             best, *others = sorted(
-                by_student[student], key=lambda h: rank(h, assignment), reverse=True
+                by_student[student],
+                key=lambda h: rank(h, assignment, settings),
+                reverse=True,
             )
+        if settings.attempt == "best":
+            rivals = [other for other in others if rank(other, assignment)[1]]
+            others = [other for other in others if other not in rivals]
+            best = dataclasses.replace(best, rivals=tuple(rivals))
         chosen[student] = best
         reason = f"{best.file.path} of the same student is graded in its place"
         refused += [(other.file.path, reason) for other in others]
@@ -168,11 +177,13 @@ def problem_of(entry):
     return "it is encrypted" if entry.flag_bits & 1 else ""
 
 
-def rank(handed, assignment):
+def rank(handed, assignment, settings=DEFAULTS):
     """Order what one student handed in: notebooks, of this assignment, the latest."""
+    on_time = settings.attempt != ATTEMPTS[2] or not settings.days(handed)
     is_book = handed.file.parts[-1].lower().endswith(".ipynb")
     try:
         cells = parse(handed.file.read()) if is_book else []
     except Invalid:
         cells = []
-    return is_book, is_of(cells, assignment), handed.order, handed.file.path
+    ours = is_of(cells, assignment)
+    return is_book, ours, on_time, handed.order, handed.file.path

@@ -35,6 +35,15 @@ class Handed:
     late: bool = False
     key: tuple = ()  # tells students apart, as their names may not
     section: str = ""
+    rivals: tuple = ()  # other notebooks of the student, where the best one counts
+
+    @property
+    def time(self):
+        """When it came, in seconds; None where the download does not tell.
+
+        Files of a Canvas download bear the date of the download.
+        """
+        return None if self.key[:1] == ("canvas",) else self.file.time or None
 
 
 def owners(found, release):

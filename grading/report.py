@@ -7,7 +7,7 @@ from grading import feedback
 from grading.outputs import harmless, publish, table, write_atomically
 
 COLUMNS = ["student", "assignment", "question", "score", "max", "status", "late"]
-TOTALS = ["student", "assignment", "points", "max", "open", "late"]
+TOTALS = ["student", "assignment", "points", "max", "open", "late", "penalty"]
 
 
 def write(out, assignment, results, refused):
@@ -17,9 +17,7 @@ def write(out, assignment, results, refused):
     """
     pages = page_names(results)
     files = {
-        f"feedback/{pages[student]}": feedback.feedback(
-            student, assignment, graded.result, graded.late
-        )
+        f"feedback/{pages[student]}": feedback.feedback(student, assignment, graded)
         for student, graded in results.items()
     }
     answers = {student: graded.result for student, graded in results.items()}
@@ -33,13 +31,16 @@ def write(out, assignment, results, refused):
 
 
 def total_rows(assignment, results):
-    """Return the rows of totals.csv: `open` counts answers without points so far."""
+    """Return the rows of totals.csv: `open` counts answers without points so far.
+
+    `penalty` is taken off already, and in per cent.
+    """
     rows = []
     for student, graded in results.items():
-        scores = [row.score for row in graded.result.rows]
-        points = sum(score for score in scores if score is not None)
-        late, unread = "late" if graded.late else "", scores.count(None)
-        line = f"{points:g}", f"{assignment.maximum:g}", unread, late
+        unread = [row.score for row in graded.result.rows].count(None)
+        late = "late" if graded.late else ""
+        penalty = f"{100 * graded.penalty:g}" if graded.penalty else ""
+        line = f"{graded.points:g}", f"{assignment.maximum:g}", unread, late, penalty
         rows.append((student, assignment.name, *line))
     return rows
 

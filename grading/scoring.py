@@ -14,13 +14,19 @@ LONGEST = 500  # characters of a reason
 
 @dataclass
 class Row:
-    """What came of one question; `score` is None where no machine can say."""
+    """What came of one question; `score` is None where no machine can say.
+
+    `share` is that of the cases which are right; `borrowed` says what of attnlib the
+    answer uses that its task does not name.
+    """
 
     question: str
     score: float | None
     max: float
     status: str
     reason: str = ""
+    share: float = 0.0
+    borrowed: str = ""
 
     def __post_init__(self):
         """Keep reasons short and fit to print: they may quote anything."""
@@ -96,7 +102,7 @@ def judged_row(question, submission, session, assignment, seed):
         return Row(name, None, question.points, "by hand", reason)
     row = verdict_row(question, verdict, getattr(answer, "stopped", False))
     if row.status == "right":
-        row.reason = unnamed_calls(question, submission, assignment)
+        row.borrowed = unnamed_calls(question, submission, assignment)
     return row
 
 
@@ -130,9 +136,10 @@ def verdict_row(question, verdict, stopped):
     """Return the row of a verdict."""
     name, points = question.name, question.points
     if verdict.passed:
-        return Row(name, points, points, "right")
+        return Row(name, points, points, "right", share=1.0)
     status = "failed" if stopped else status_of(verdict.message)
-    return Row(name, 0, points, status, verdict.message)
+    share = verdict.right / max(len(verdict.tried), 1)
+    return Row(name, 0, points, status, verdict.message, share)
 
 
 def status_of(problem):
@@ -149,9 +156,7 @@ def unnamed_calls(question, submission, assignment):
     for names in re.findall(r"(?m)^[ \t]*from attnlib[\w.]* import ([\w, ]+)", source):
         used |= {part.split()[0] for part in names.split(",") if part.split()}
     found = sorted(name for name in used if name not in named)
-    return (
-        f"It uses attnlib.{', attnlib.'.join(found)}: not in the task." if found else ""
-    )
+    return ", ".join(f"attnlib.{name}" for name in found)
 
 
 def notes_on_cells(submission, session, assignment):

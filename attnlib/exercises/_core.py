@@ -98,9 +98,13 @@ def in_single(case, dtype):
 
 @dataclass(frozen=True)
 class Verdict:
-    """What `judge` found; `mistake` where a known one explains the answer."""
+    """What `judge` found; `mistake` where a known one explains the answer.
+
+    `right` counts the cases that are right, of those in `tried`.
+    """
 
     passed: bool
     message: str
     mistake: Mistake | None
     tried: tuple[str, ...]
+    right: int = 0

@@ -61,14 +61,15 @@ def judge(exercise, answer, seed):
         problem(exercise, outcome, want)
         for outcome, want in zip(outcomes, wants, strict=False)  # some may be missing
     ]
-    if not any(problems):
-        return Verdict(True, "right", None, tried)
+    right = sum(found is None for found in problems)
+    if right == len(cases):
+        return Verdict(True, "right", None, tried, right)
     if all(is_empty(outcome) for outcome in outcomes):
         hint = "." if outcomes[0].raised else ", or without a return: it returned None."
         return Verdict(False, f"{NOT_YET}{hint}", None, tried)
     if mistake := reproduced(exercise, cases, outcomes):
-        return Verdict(False, mistake.sentence, mistake, tried)
-    return Verdict(False, generic(exercise, cases, problems), None, tried)
+        return Verdict(False, mistake.sentence, mistake, tried, right)
+    return Verdict(False, generic(exercise, cases, problems), None, tried, right)
 
 
 def unfit(exercise, answer):

@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import stat
 import subprocess
 import sys
 import zipfile
@@ -35,17 +36,10 @@ def hand_in(place, **students):
         path.write_bytes(book if isinstance(book, bytes) else books.text(book))
 
 
-def command(place, out="out", seed=3, source="in", options=()):
+def command(place, out="out", source="in", options=()):
     """Return the arguments of a run."""
-    seed = [] if seed is None else ["--seed", seed]
-    return [
-        place / "release.ipynb",
-        place / source,
-        "--out",
-        place / out,
-        *seed,
-        *options,
-    ]
+    release = place / "release.ipynb"
+    return [release, place / source, "--out", place / out, *options]
 
 
 def test_without_bubblewrap_nothing_is_graded(place):
@@ -95,7 +89,6 @@ def test_without_a_sandbox_if_asked(place):
     [
         ({"source": "nowhere"}, "does not exist"),
         ({"out": "in/out"}, "lies within"),
-        ({"seed": -1}, "SEED=-1 must be"),
     ],
 )
 def test_a_wrong_argument_is_told(place, change, reason):
@@ -124,7 +117,7 @@ def test_a_folder_of_another_assignment_is_told(place):
 def test_help_is_there():
     done = run.grade(["--help"])
     assert done.returncode == 0
-    for word in ("Canvas", "Moodle", "--seed", "--no-sandbox", "grades.csv"):
+    for word in ("Canvas", "Moodle", "--settings", "--no-sandbox", "grades.csv"):
         assert word in done.stdout
 
 
@@ -136,6 +129,8 @@ def test_killed_and_started_again(place):
         for n in range(6)
     }
     hand_in(place, **slow, zed=books.submission(stable_softmax="return x"))
+    for out in ("whole", "out"):
+        run.keep_secret(place / out, 3)
     whole = run.grade(command(place, out="whole"))
     assert whole.returncode == 0, whole.stderr
     script = [sys.executable, "-B", "-m", "grading.grade", *command(place)]
@@ -162,16 +157,21 @@ def test_what_changed_is_graded_again(place):
     changed = place / "in" / "bo" / "release.ipynb"
     changed.write_bytes(books.text(books.submission(scaled_scores="return 1")))
     assert "1 were graded before" in run.grade(command(place)).stdout
-    assert "graded before" not in run.grade(command(place, seed=4)).stdout
+    done = run.grade(command(place, options=["--new-cases"]))
+    assert "graded before" not in done.stdout
 
 
-def test_a_drawn_seed_is_shown_and_kept(place):
+def test_a_secret_is_drawn_kept_and_never_shown(place):
     run.need_sandbox()
     hand_in(place, ana=BOOK)
-    first, again = (run.grade(command(place, seed=None)).stdout for _ in range(2))
-    seed = re.search(r"seed (\d+)", first)[1]
-    assert f"seed {seed}" in again
+    first, again = (run.grade(command(place)).stdout for _ in range(2))
+    path = place / "out" / "state" / "secret"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert re.fullmatch("[0-9a-f]{64}", path.read_text())
     assert "1 were graded before" in again
+    files = [p for p in (place / "out").rglob("*") if p.is_file() and p != path]
+    for text in (first, again, *(p.read_text("utf-8") for p in files)):
+        assert path.read_text() not in text
 
 
 def test_downloads_from_end_to_end(place):

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grading import batch, intake, owners, report, scoring
-from grading.batch import Graded
 from grading.notebook import Invalid, read_assignment, read_submission
+from grading.points import Graded
 from grading.sandbox import process, session, wire
 from grading.sandbox.walls import Sandbox, SandboxError
 from tests.grading.hostile import books
@@ -308,7 +308,7 @@ def test_what_fails_in_the_grader_is_a_row_and_not_kept(
     _, result = batch.grade_one(task_of(assignment))
     assert {row.status for row in result.rows} == {"by hand"}
     assert "grade again" in result.rows[0].reason
-    store = batch.Store(tmp_path, "release", 3)
+    store = batch.Store(tmp_path, "release")
     store.save("ana", "key", result)
     assert store.load("ana", "key") is None
 

@@ -3,8 +3,8 @@
 import pytest
 
 from grading import marks, outputs
-from grading.batch import Graded
 from grading.notebook import Question
+from grading.points import Graded
 from grading.scoring import Result, Row
 from tests.grading.hostile import books, run
 
@@ -36,16 +36,15 @@ def results(*students):
     }
 
 
-def graded(place, **options):
+def graded(place, *options):
     """Grade ana's and bo's notebooks; return {student: written score} and the run."""
     (place / "release.ipynb").write_bytes(books.text(books.release()))
     for name in ("ana", "=bo"):
         path = place / "in" / name / "release.ipynb"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(books.text(books.submission()))
-    seed = options.get("seed", 3)
     done = run.grade(
-        [place / "release.ipynb", place / "in", "--out", place / "out", "--seed", seed]
+        [place / "release.ipynb", place / "in", "--out", place / "out", *options]
     )
     rows = run.table(place / "out" / "grades.csv")
     found = {r["student"]: r["score"] for r in rows if r["question"] == QUESTION}
@@ -53,7 +52,7 @@ def graded(place, **options):
 
 
 def test_points_outlive_every_run(tmp_path):
-    """Typed into either table; regraded with another seed; with totals."""
+    """Typed into either table; regraded with new cases; with totals."""
     run.need_sandbox()
     out = tmp_path / "out"
     assert graded(tmp_path)[0] == {"ana": "", "'=bo": ""}
@@ -69,12 +68,12 @@ def test_points_outlive_every_run(tmp_path):
     )
     table[at] = table[at].replace(QUESTION + ",,", QUESTION + ",2,")
     (out / "grades.csv").write_text("".join(table))
-    found, done = graded(tmp_path, seed=9)
+    found, done = graded(tmp_path, "--new-cases")
     assert found == {"ana": "4.5", "'=bo": "2"}
     assert "1 points typed into grades.csv are now in written.csv" in done.stdout
     assert "grades.csv was changed by hand: kept as" in done.stdout
     assert mine.decode() in (out / "written.csv").read_text("utf-8-sig")
-    assert graded(tmp_path, seed=4)[0] == found
+    assert graded(tmp_path, "--new-cases")[0] == found
     totals = {r["student"]: r for r in run.table(out / "totals.csv")}
     assert (totals["ana"]["points"], totals["ana"]["max"]) == ("13.5", "15")
     assert totals["ana"]["open"] == "0"

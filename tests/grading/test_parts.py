@@ -281,7 +281,7 @@ def test_attnlib_is_there_only_where_the_release_speaks_of_it(tmp_path, sandbox)
         row = scored(assignment, inside, scaled_scores=body)["scaled_scores"]
         assert row.score == score
         if score:
-            assert row.reason == "It uses attnlib.attention_scores: not in the task."
+            assert row.borrowed == "attnlib.attention_scores"
 
 
 def test_the_references_are_not_there_even_with_attnlib(tmp_path, assignment, sandbox):

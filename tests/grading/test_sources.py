@@ -30,7 +30,7 @@ def test_a_source_gets_all_points(tmp_path, name):
             assert (row.status, row.score) == ("to read", None)
         else:
             assert (row.status, row.score) == ("right", question.points), row.reason
-            assert row.reason == ""  # it uses of attnlib what its task names
+            assert row.borrowed == ""  # it uses of attnlib what its task names
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -46,6 +46,15 @@ def grade(arguments, prefix=(), **options):
     )
 
 
+def keep_secret(out, number):
+    """Fix what the hidden cases follow from, so that runs can be compared."""
+    path = out / "state" / "secret"
+    path.parent.mkdir(parents=True)
+    path.write_text(f"{number:064}")
+    for folder in (out, path.parent):
+        folder.chmod(0o777)
+
+
 def table(path):
     """Return the rows of a CSV file."""
     with path.open(encoding="utf-8-sig", newline="") as stream:
@@ -108,7 +117,7 @@ class Batch:
             self.done = grade(
                 [
                     *(self.folder / "release.ipynb", self.folder / "handed in"),
-                    *("--out", self.folder / "out", "--seed", "7", "--jobs", jobs),
+                    *("--out", self.folder / "out", "--jobs", jobs),
                     *LIMITS,
                 ],
                 [*prefix, "env", f"TMPDIR={self.folder / 'tmp'}"],
@@ -124,6 +133,7 @@ class Batch:
         data = {name: attack.data for name, attack in self.attacks.items()}
         data |= {"000 honest": honest, "999 honest": honest}
         (self.folder / "release.ipynb").write_bytes(books.text(books.release()))
+        keep_secret(self.folder / "out", 7)
         for name, book in data.items():
             path = self.folder / "handed in" / name / "release.ipynb"
             path.parent.mkdir(parents=True)
