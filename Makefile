@@ -22,7 +22,7 @@ OFFLINE := PIP_NO_INDEX=1 PIP_FIND_LINKS="file://$(subst $(space),%20,$(CURDIR))
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help book serve pdf crawl test notebooks check lint format bench release grade links colab binder repeats wheelhouse zip lock test-lowest test-newest clean
+.PHONY: help book serve pdf crawl test notebooks check lint format bench assignments grade links colab binder repeats wheelhouse zip lock test-lowest test-newest clean
 
 help: ## say what each command does
 	@awk -F ':.*## ' '/^##@ /{printf "\n%s\n", substr($$0, 5)} \
@@ -47,8 +47,8 @@ wheelhouse: ## collect what set-up needs where there is no network, in wheelhous
 
 ##@ For teachers
 
-release: $(READY) ## make the students' notebooks from exercises/ (SRC=, OUT=)
-	@$(RUN) -m grading.release $(if $(SRC),--sources "$(SRC)") $(if $(OUT),--output "$(OUT)")
+assignments: $(READY) ## make the students' notebooks from exercises/ (SRC=, OUT=)
+	@$(RUN) -m grading.assignments $(if $(SRC),--sources "$(SRC)") $(if $(OUT),--output "$(OUT)")
 
 grade: $(READY) ## grade ASSIGNMENT=03_scaling SUBMISSIONS=folder-or-zip (SETTINGS= JOBS= OUT=)
 	@test -n "$(ASSIGNMENT)" -a -n "$(SUBMISSIONS)" || { \

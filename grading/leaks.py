@@ -1,4 +1,4 @@
-"""Look for solutions where students read: releases and the built book.
+"""Look for solutions where students read: assignments and the built book.
 
     python -m grading.leaks [--book _build/html]
 
@@ -15,19 +15,19 @@ import sys
 from pathlib import Path
 
 from course import notebooks
-from grading.release import RELEASES, ROOT, SOURCES
-from grading.source import BEGIN, END
+from course.marks import BEGIN, END, parts
+from course.paths import ASSIGNMENTS, ROOT, SOURCES
 
 LEAST = 16  # characters of a line that says something
 NAME = re.compile(r"(?=\w{8})[A-Za-z]\w*_\w+")  # of a variable, and of no chapter
 TEXTS = {".html", ".ipynb", ".js", ".json", ".md", ".py", ".rst", ".txt"}
 
 
-def leaks(root=ROOT, sources=SOURCES, releases=RELEASES, book=None):
+def leaks(root=ROOT, sources=SOURCES, assignments=ASSIGNMENTS, book=None):
     """Return what is shown and must not be, one sentence each."""
-    lines, words = secrets(root, sources, releases)
+    lines, words = secrets(root, sources, assignments)
     found = []
-    for folder in [releases, *([book] if book else [])]:
+    for folder in [assignments, *([book] if book else [])]:
         for path in sorted(folder.rglob("*")):
             if path.suffix not in TEXTS or "_static" in path.parts:
                 continue
@@ -42,7 +42,7 @@ def leaks(root=ROOT, sources=SOURCES, releases=RELEASES, book=None):
     return found
 
 
-def secrets(root, sources, releases):
+def secrets(root, sources, assignments):
     """Return the secret lines, and the rare words of the solutions."""
     hidden, shown = [], []
     for path in sorted(sources.glob("*.ipynb")):
@@ -62,13 +62,9 @@ def secrets(root, sources, releases):
 
 def split(source):
     """Return the lines of a cell within its solution, and those outside."""
-    inside, outside, within = [], [], False
-    for line in source.split("\n"):
-        if BEGIN in line or END in line:
-            within = BEGIN in line
-        else:
-            (inside if within else outside).append(line)
-    return inside, outside
+    lines = list(parts(source))
+    inside = [line for part, line in lines if part == "inside"]
+    return inside, [line for part, line in lines if part == "outside"]
 
 
 def squeezed(text):

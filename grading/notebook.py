@@ -98,7 +98,7 @@ def read_assignment(path):
             points = points_of(data, cell.grade_id)
             questions.append(Question(name, points, written=is_solution))
     if not questions:
-        raise ValueError(f"{path} asks no question: it is no release (make release)")
+        raise ValueError(f"{path} asks no question; see make assignments")
     return Assignment(
         Path(path).stem,
         tuple(questions),

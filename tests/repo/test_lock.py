@@ -20,7 +20,6 @@ ELSEWHERE = {
     "magics": "a file beside the grader's worker, which runs as a script",
     "wire": "a file beside the grader's worker, which runs as a script",
 }
-PEERS = ("requirements-bench.txt", "requirements-grading.txt")
 RENEW = "`make lock` writes requirements.txt anew"
 
 
@@ -116,7 +115,7 @@ def undeclared(modules, declared):
 
 def test_what_is_imported_is_declared():
     """Every module of others, in code, tests and notebooks, has its line of its own."""
-    declared = names("requirements.in", *PEERS)
+    declared = names("requirements.in", "requirements-bench.txt")
     texts = {path: sources(path) for path in tracked("*.py", "*.ipynb")}
     assert len(texts) > 100
     modules = {

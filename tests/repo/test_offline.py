@@ -30,7 +30,7 @@ def small(tmp_path):
     root, shelf = tmp_path / "my course", tmp_path / "shelf"
     root.mkdir()
     shelf.mkdir()
-    parts = {"": "one", "-model": "two", "-grading": "three"}
+    parts = {"": "one", "-model": "two"}
     for kind, name in parts.items():
         (root / f"requirements{kind}.txt").write_text(f"{name}==1.0\n")
     for name in [*parts.values(), "pip", "wheel"]:
@@ -69,13 +69,13 @@ def from_shelf(shelf):
 
 
 def test_everything_that_set_up_needs_is_collected(small):
-    """The wheels of three files and what builds; the size, and what comes next."""
+    """The wheels of two files and what builds; the size, and what comes next."""
     root, shelf = small
     done = collect(root, **from_shelf(shelf))
     assert done.returncode == 0, done.stderr
     found = {path.name for path in (root / "wheelhouse").glob("*.whl")}
     assert found == {path.name for path in shelf.iterdir()}
-    assert "6 wheels" in done.stdout
+    assert "5 wheels" in done.stdout
     assert "make book" in done.stdout
     assert f"- {wheelhouse.target()}" in (root / "wheelhouse/README.txt").read_text()
 

@@ -8,7 +8,7 @@ import pytest
 from course.paths import ROOT
 from replay import versions
 
-KINDS = ("", "-lowest", "-model", "-grading", "-bench")
+KINDS = ("", "-lowest", "-model", "-bench")
 SUPPORTED = ["3.11", "3.12", "3.13", "3.14"]
 
 
@@ -80,18 +80,17 @@ def test_the_tools_of_the_lowest_are_the_pinned_ones():
     assert tools.items() <= pinned("").items()
 
 
-@pytest.mark.parametrize("kind", ["-model", "-grading", "-bench"])
+@pytest.mark.parametrize("kind", ["-model", "-bench"])
 def test_every_line_is_a_pin(kind):
     assert requirements(kind)
     assert all(rest.startswith("==") for rest in requirements(kind).values())
 
 
-@pytest.mark.parametrize("kind", ["-grading", "-bench"])
-def test_additions_keep_the_pins(kind):
+def test_additions_keep_the_pins():
     """They are resolved with requirements.txt, whose pins they do not repeat."""
-    text = (ROOT / f"requirements{kind}.txt").read_text(encoding="utf-8")
+    text = (ROOT / "requirements-bench.txt").read_text(encoding="utf-8")
     assert "-c requirements.txt\n" in text
-    assert not {*requirements(kind)} & {*requirements("")}
+    assert not {*requirements("-bench")} & {*requirements("")}
 
 
 def test_what_is_declared_is_pinned():
