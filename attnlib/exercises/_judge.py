@@ -219,17 +219,27 @@ def reproduced(exercise, cases, outcomes):
     if len(outcomes) < len(cases) or any(outcome.unusable for outcome in outcomes):
         return None
     for mistake in exercise.mistakes:
-        pairs = zip(cases, outcomes, strict=True)
-        if all(does_same(exercise, mistake, case, outcome) for case, outcome in pairs):
+        known = (observe(mistake.function, case) for case in cases)
+        if same_throughout(known, outcomes, exercise.rtol):
             return mistake
     return None
 
 
-def does_same(exercise, mistake, case, outcome):
-    """Whether a mistake's outcome on a case is this one."""
-    known = observe(mistake.function, case)
+def same_throughout(known, outcomes, rtol):
+    """Whether a mistake did what the answer did, in every case.
+
+    Where both only raised, the first words must agree: a class of exceptions alone
+    says too little, since a hundred slips raise a ValueError.
+    """
+    known = list(known)
+    if all(o.raised for o in outcomes) and known[0].text != outcomes[0].text:
+        return False
+    pairs = zip(known, outcomes, strict=True)
+    return all(same_outcome(mine, other, rtol) for mine, other in pairs)
+
+
+def same_outcome(known, outcome, rtol):
+    """Whether two calls raised the same, or returned and changed the same."""
     if (known.raised, known.changed) != (outcome.raised, outcome.changed):
         return False
-    return bool(known.raised) or not difference(
-        outcome.result, known.result, exercise.rtol
-    )
+    return bool(known.raised) or not difference(outcome.result, known.result, rtol)

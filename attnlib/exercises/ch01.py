@@ -68,6 +68,16 @@ DOUBLED_WEIGHTS = Exercise(
             "You divided by the largest: your largest weight is 1, and the others come "
             "on top of it.",
         ),
+        Mistake(
+            lambda scores: scores**2 / np.sum(scores**2, axis=-1, keepdims=True),
+            "You squared the scores: the score is the number of doublings, so it is "
+            "the exponent, 2 ** score.",
+        ),
+        Mistake(
+            lambda scores: 2.0**scores / np.sum(2.0**scores, axis=0),
+            "You summed along the first axis: the questions stand in rows, and each "
+            "row needs weights that sum to 1.",
+        ),
     ),
 )
 
@@ -96,6 +106,16 @@ def lookup_cases(rng):
             "one question of large norm: its scores are in thousands",
         ),
     ]
+
+
+def whole_softmax(scores):
+    """Weights that sum to 1 over everything."""
+    exps = np.exp(scores - scores.max())
+    return exps / exps.sum()
+
+
+def distances(query, key):
+    return np.sum((query[:, None] - key) ** 2, axis=-1)
 
 
 def hard(query, key, value):
@@ -157,6 +177,29 @@ LOOKUP = Exercise(
             ),
             "You turned the scores round: the token that fits worst has the largest "
             "share.",
+        ),
+        Mistake(
+            lambda query, key, value: whole_softmax(query @ key.T) @ value,
+            "You divided by the total of all questions: the weights of each question "
+            "sum to 1 by themselves.",
+        ),
+        Mistake(
+            lambda query, key, value: softmax(-distances(query, key)) @ value,
+            "You compared by distance: here the score is a dot product, so a long key "
+            "counts for more.",
+        ),
+        Mistake(
+            lambda query, key, value: softmax(query @ key.T),
+            "You stopped at the weights: the fourth step sums the values with them.",
+        ),
+        Mistake(
+            lambda query, key, value: (
+                np.exp(query @ key.T)
+                / np.exp(query @ key.T).sum(-1, keepdims=True)
+                @ value
+            ),
+            "Your formula is right for small scores, but exp overflows on very large "
+            "ones, and inf / inf is NaN: subtract the largest score of each row first.",
         ),
     ),
 )
@@ -247,6 +290,16 @@ HARD_LOOKUP = Exercise(
             "You divided the scores by the lengths of the keys: here a long key counts "
             "for more than a short one in the same direction.",
         ),
+        Mistake(
+            lambda query, key, value: value[distances(query, key).argmin(-1)],
+            "You took the nearest key: here the score is a dot product, so a long key "
+            "counts for more.",
+        ),
+        Mistake(
+            lambda query, key, value: np.argmax(query @ key.T, axis=-1),
+            "You returned the places of the tokens that were found: the answer is the "
+            "values that stand there.",
+        ),
     ),
 )
 
@@ -285,6 +338,10 @@ def kernel(distance):
         return softmax(-distance(x[:, None] - places, bandwidth)) @ measured
 
     return wrong
+
+
+def gaps(x, places, bandwidth):
+    return (x[:, None] - places) ** 2 / (2 * bandwidth**2)
 
 
 def underflowing(x, places, measured, bandwidth):
@@ -341,6 +398,30 @@ SMOOTHED = Exercise(
             kernel(lambda gap, h: gap**2 * h**2 / 2),
             "You multiplied by the bandwidth where you should divide: a larger one "
             "must smooth more.",
+        ),
+        Mistake(
+            kernel(lambda gap, h: gap**2 / (2 * h) ** 2),
+            "You squared the 2 as well: the divisor is 2 h², and yours is 4 h², so "
+            "your curve is smoother than asked for.",
+        ),
+        Mistake(
+            lambda x, places, measured, bandwidth: (
+                softmax(-gaps(x, places, bandwidth), axis=0) @ measured
+            ),
+            "You normalised over the points of x: the weights of one prediction, over "
+            "the measurements, do not sum to 1.",
+        ),
+        Mistake(
+            lambda x, places, measured, bandwidth: (
+                np.exp(-gaps(x, places, bandwidth)) @ measured
+            ),
+            "You did not divide by the total: your prediction grows with the number of "
+            "measurements nearby.",
+        ),
+        Mistake(
+            lambda x, places, measured, bandwidth: np.full(len(x), np.mean(measured)),
+            "You averaged all measurements alike: your curve is flat, whatever the "
+            "bandwidth is.",
         ),
     ),
 )

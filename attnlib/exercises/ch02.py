@@ -87,6 +87,21 @@ PROJECTIONS = Exercise(
             "You chained the projections: each of the three starts from the token "
             "itself.",
         ),
+        Mistake(
+            projected(lambda x, q, k, v: (x @ q, x @ k, x @ k)),
+            "You returned the keys as values, too: the values have a projection of "
+            "their own, W_V.",
+        ),
+        Mistake(
+            projected(lambda x, q, k, v: (x @ q / math.sqrt(q.shape[1]), x @ k, x @ v)),
+            "You scaled the queries already: a projection is the plain product, and "
+            "the scale comes with the scores.",
+        ),
+        Mistake(
+            projected(lambda x, q, k, v: (x @ v, x @ k, x @ q)),
+            "You swapped queries and values: the order is query, key, value, by W_Q, "
+            "W_K and W_V.",
+        ),
     ),
 )
 
@@ -135,6 +150,13 @@ def masked_attention_cases(rng):
     ]
 
 
+def unshifted(scores):
+    """Softmax as a beginner writes it; 0 where the sum is."""
+    exps = np.exp(scores)
+    total = exps.sum(-1, keepdims=True)
+    return exps / np.where(total == 0, 1, total)
+
+
 def weights_but(query, key, mask, *, fill=-math.inf, after=False, again=True, axis=-1):
     """The weights, but for what a mistake changes."""
     scores = query @ key.mT / math.sqrt(query.shape[-1])
@@ -143,6 +165,10 @@ def weights_but(query, key, mask, *, fill=-math.inf, after=False, again=True, ax
     weights = np.where(mask, softmax(scores), 0)
     total = weights.sum(-1, keepdims=True)
     return weights / np.where(total == 0, 1, total) if again else weights
+
+
+def scaled(query, key):
+    return query @ key.mT / math.sqrt(query.shape[-1])
 
 
 def masked_softmax(scores, mask):
@@ -221,6 +247,40 @@ MASKED_ATTENTION = Exercise(
             ),
             "You normalised over the queries: the columns of your weights sum to 1, "
             "the rows do not.",
+        ),
+        Mistake(
+            lambda query, key, value, mask: softmax(scaled(query, key) + mask) @ value,
+            "You added the mask to the scores: True counts as 1 there, so hidden keys "
+            "only lose a factor e. A hidden score has to be -inf.",
+        ),
+        Mistake(
+            lambda query, key, value, mask: (
+                masked_softmax(query @ key.mT / math.sqrt(key.shape[-2]), mask) @ value
+            ),
+            "You took the square root of the number of keys: the spread of the scores "
+            "comes from the E features that are summed over.",
+        ),
+        Mistake(
+            lambda query, key, value, mask: (
+                weights_but(query, key, mask, fill=-100.0) @ value
+            ),
+            "Your hidden keys have a negative score that is not low enough, such as "
+            "-100: where all visible scores are lower, the hidden keys win. Only -inf "
+            "is always below.",
+        ),
+        Mistake(
+            lambda query, key, value, mask: (
+                unshifted(np.where(mask, scaled(query, key), -math.inf)) @ value
+            ),
+            "Your formula is right for small scores, but exp overflows on very large "
+            "ones, and inf / inf is NaN: subtract the largest score of each row first.",
+        ),
+        Mistake(
+            lambda query, key, value, mask: (
+                np.where(mask, scaled(query, key), 0) @ value
+            ),
+            "You left the softmax out: your output mixes the values with raw scores, "
+            "which do not sum to 1.",
         ),
     ),
 )
@@ -301,6 +361,40 @@ PENALISED_WEIGHTS = Exercise(
             lambda query, key, penalty: attention_weights(query, key),
             "Your weights do not depend on the penalty.",
         ),
+        Mistake(
+            lambda query, key, penalty: softmax(query @ key.mT + penalty),
+            "You left the scale out: divide the product by the root of the number of "
+            "features, then add the penalty.",
+        ),
+        Mistake(
+            lambda query, key, penalty: softmax(
+                query @ key.mT / query.shape[-1] + penalty
+            ),
+            "You divided by the number of features itself, not by its square root: "
+            "your weights are too close to equal.",
+        ),
+        Mistake(
+            lambda query, key, penalty: softmax(scaled(query, key) + penalty, axis=-2),
+            "You normalised over the queries: the columns of your weights sum to 1, "
+            "the rows do not.",
+        ),
+        Mistake(
+            lambda query, key, penalty: attention_weights(query, key) * np.exp(penalty),
+            "You lowered the finished weights: they do not sum to 1 any more. Add the "
+            "penalty to the scores, before the softmax.",
+        ),
+        Mistake(
+            lambda query, key, penalty: softmax(
+                scaled(query, key) * np.where(penalty == -math.inf, -1e300, penalty)
+            ),
+            "You multiplied the scores by the penalty: it is added. A penalty of 0 "
+            "would make all scores alike, where it should change nothing.",
+        ),
+        Mistake(
+            lambda query, key, penalty: unshifted(scaled(query, key) + penalty),
+            "Your formula is right for small scores, but exp overflows on very large "
+            "ones, and inf / inf is NaN: subtract the largest score of each row first.",
+        ),
     ),
 )
 
@@ -356,6 +450,16 @@ CAUSAL_WITH_CACHE = Exercise(
             "You counted the keys from the end: your rows have the right number of "
             "keys somewhere, but they are the newest ones.",
         ),
+        Mistake(
+            lambda L, S: np.triu(np.ones((L, S), dtype=bool), S - L),
+            "You kept the future and hid the past: your upper triangle should be a "
+            "lower one.",
+        ),
+        Mistake(
+            lambda L, S: causal_mask(S, S, offset=0),
+            "You made a row for each key: only the L newest tokens ask, so your mask "
+            "has too many rows.",
+        ),
     ),
 )
 
@@ -407,6 +511,11 @@ KEYS_OF_TEXTS = Exercise(
             "You put the padding first: these texts stand at the left, with padding "
             "behind them.",
         ),
+        Mistake(
+            lambda lengths, S: np.repeat(padding_mask(lengths, S), max(2, S), axis=-2),
+            "You repeated the mask for every query: an axis of 1 is enough, because it "
+            "broadcasts against the scores.",
+        ),
     ),
 )
 
@@ -435,12 +544,16 @@ def backward_but(
     swap=False,
     plain_value=False,
     turn=True,
+    scale_front=True,
+    centre=None,
 ):
     """The right gradients, but for what a mistake changes."""
-    scale = 1 / math.sqrt(query.shape[-1])
+    scale = 1 / math.sqrt(query.shape[-1]) if scale_front else 1
     weights = softmax(query @ key.mT * scale)
     by_weight = gradient @ value.mT
-    if mean:
+    if centre:
+        by_weight = by_weight - centre(by_weight, -1, keepdims=True)
+    elif mean:
         by_weight = by_weight - np.sum(weights * by_weight, -1, keepdims=True)
     by_score = (weights if front else 1) * by_weight * (scale if scale_back else 1)
     by_value = (
@@ -524,6 +637,26 @@ ATTENTION_BACKWARD = Exercise(
             lambda *given: tuple(-x for x in attention_backward(*given)),
             "Your signs are turned round: these are gradients, not the steps that "
             "lower the loss.",
+        ),
+        Mistake(
+            lambda *given: backward_but(*given, scale_front=False),
+            "You left the scale out, on the way there and on the way back: the scores "
+            "are divided by the root of E.",
+        ),
+        Mistake(
+            lambda *given: backward_but(*given, centre=np.mean),
+            "You subtracted the plain mean over the keys: it has to be weighted, each "
+            "key by its weight.",
+        ),
+        Mistake(
+            lambda *given: backward_but(*given, centre=np.sum),
+            "You subtracted the plain sum over the keys: each key counts by its "
+            "weight, so it is a weighted mean.",
+        ),
+        Mistake(
+            lambda *given: tuple(reversed(attention_backward(*given))),
+            "You returned the gradient by the value first: the order is query, key, "
+            "value.",
         ),
     ),
 )

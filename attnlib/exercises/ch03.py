@@ -86,6 +86,16 @@ SCORE_VARIANCE = Exercise(
             "You gave the variance of one term of the sum: your result does not depend "
             "on the number of features.",
         ),
+        Mistake(
+            lambda E, query_std, key_std: E * query_std**2,
+            "You left the keys out: your result does not change with how widely they "
+            "spread.",
+        ),
+        Mistake(
+            lambda E, query_std, key_std: query_std**2 * key_std**2 / E,
+            "You divided by the number of features: a dot product adds one term for "
+            "each, so its variance grows with them.",
+        ),
     ),
 )
 
@@ -163,6 +173,15 @@ SCALED_SCORES = Exercise(
             "You divided by the lengths of the vectors: that gives cosines, which lie "
             "between -1 and 1 and forget how long a query or key is.",
         ),
+        Mistake(
+            lambda query, key: softmax(attention_scores(query, key)),
+            "You applied the softmax already: the task asks for the scores before it.",
+        ),
+        Mistake(
+            lambda query, key: scores(query, key) / query.shape[-1] ** 0.25,
+            "You took the fourth root of the number of features: that is right for "
+            "queries and keys each, and their product needs the square root.",
+        ),
     ),
 )
 
@@ -205,6 +224,12 @@ def guarded(x, axis=-1, shift=None):
     exps = np.exp(x - (np.maximum(top(x, axis), -1e300) if shift is None else shift))
     total = exps.sum(axis, keepdims=True)
     return exps / np.where(total == 0, 1, total)
+
+
+def log_softmax(x, axis=-1):
+    finite = np.where(np.isneginf(x), -1e300, x)
+    shifted = finite - top(finite, axis)
+    return shifted - np.log(np.exp(shifted).sum(axis, keepdims=True))
 
 
 def no_division(x, axis=-1):
@@ -274,6 +299,27 @@ STABLE_SOFTMAX = Exercise(
             no_division,
             "You did not divide by the sum: your largest weight is 1, and the others "
             "come on top of it.",
+        ),
+        Mistake(
+            log_softmax,
+            "You returned logarithms of the weights: the weights themselves lie "
+            "between 0 and 1.",
+        ),
+        Mistake(
+            lambda x, axis=-1: np.nan_to_num(naive_softmax(x - x.max(), axis)),
+            "You subtracted one maximum of the whole array and turned NaN into 0: a "
+            "row that lies far below the largest score loses all its weights.",
+        ),
+        Mistake(
+            lambda x, axis=-1: np.nan_to_num(naive_softmax(x, axis)),
+            "You took exp of the scores as they are and turned NaN into 0 afterwards: "
+            "near 1000 exp overflows, and your weights there are lost.",
+        ),
+        Mistake(
+            lambda x, axis=-1: naive_softmax(np.clip(x, -700, 700), axis),
+            "You cut the scores off so that exp does not overflow: two scores beyond "
+            "the limit then look alike. Subtract the row's maximum, which changes no "
+            "weight.",
         ),
     ),
 )
@@ -355,6 +401,26 @@ SOFTMAX_AT_TEMPERATURE = Exercise(
             "Your result does not depend on the temperature: adding, or not using it, "
             "leaves the differences between the scores as they are.",
         ),
+        Mistake(
+            lambda scores, temperature: softmax(scores / temperature, axis=0),
+            "You normalised over the first axis: each row needs weights that sum to 1.",
+        ),
+        Mistake(
+            lambda scores, temperature: naive_softmax(
+                scores / temperature - np.max(scores / temperature)
+            ),
+            "You subtracted one maximum of the whole array: a row far below it "
+            "underflows, and 0 / 0 is NaN. Each row has its own.",
+        ),
+        Mistake(
+            lambda scores, temperature: softmax(scores / temperature**2),
+            "You squared the temperature: the scores are divided by the temperature "
+            "itself.",
+        ),
+        Mistake(
+            lambda scores, temperature: softmax(-scores / temperature),
+            "You lost a sign: your largest weight belongs to the smallest score.",
+        ),
     ),
 )
 
@@ -430,6 +496,26 @@ EFFECTIVE_KEYS = Exercise(
         Mistake(
             lambda weights: np.exp(np.mean(entropy(weights))),
             "You averaged over all rows: each row needs a number of its own.",
+        ),
+        Mistake(
+            lambda weights: 1 / weights.max(-1),
+            "You took one over the largest weight: that forgets how the other weights "
+            "are spread.",
+        ),
+        Mistake(
+            lambda weights: np.exp(entropy(weights) / weights.shape[-1]),
+            "You averaged over the keys in place of summing: the entropy of a row is a "
+            "sum, weighted by the weights themselves.",
+        ),
+        Mistake(
+            lambda weights: 2 ** entropy(weights),
+            "You mixed two bases: your entropy is in nats (natural logarithm), and exp "
+            "undoes it, not a power of 2.",
+        ),
+        Mistake(
+            lambda weights: entropy(weights) / math.log(2),
+            "You returned the entropy in bits: equal weights over 4 keys should give "
+            "the number 4, and yours give 2.",
         ),
     ),
 )
@@ -509,6 +595,21 @@ SOFTMAX_JACOBIAN = Exercise(
             ),
             "You multiplied each weight by itself, not by the weight of the other key: "
             "your matrix is not symmetric.",
+        ),
+        Mistake(
+            lambda weights: -outer(weights),
+            "You left the diagonal part out: an own score raises its weight, so the "
+            "entries there are positive.",
+        ),
+        Mistake(
+            lambda weights: np.eye(weights.shape[-1]) * weights[..., None],
+            "You kept the weights on the diagonal and subtracted nothing: the weights "
+            "of a row compete, so an outer product comes off.",
+        ),
+        Mistake(
+            lambda weights: weights[..., :, None] * (1 - weights[..., None, :]),
+            "You used w (1 - w) beside the diagonal as well: there the derivative is "
+            "minus the product of the two weights.",
         ),
     ),
 )
@@ -620,6 +721,26 @@ SCALED_ATTENTION = Exercise(
             ),
             "You left the softmax out: your output mixes the values with raw scores, "
             "which may be negative and do not sum to 1.",
+        ),
+        Mistake(
+            lambda query, key, value: attend(
+                query, key, value, math.sqrt(query.shape[-2])
+            ),
+            "You took the square root of the number of queries: the spread of the "
+            "scores comes from the features that are summed over.",
+        ),
+        Mistake(
+            lambda query, key, value: attend(
+                query, key, value, query.shape[-1] ** -0.5
+            ),
+            "You multiplied by the square root where you should divide: your weights "
+            "are far too sharp.",
+        ),
+        Mistake(
+            lambda query, key, value: softmax(
+                scores(query, key) / math.sqrt(query.shape[-1])
+            ),
+            "You stopped at the weights: the output mixes the values with them.",
         ),
     ),
 )

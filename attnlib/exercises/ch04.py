@@ -24,6 +24,12 @@ def matrices(rng, D, E, Ev):
     return tuple(normal(rng, *shape) / math.sqrt(D) * 1.5 for shape in shapes)
 
 
+def unshifted(scores, axis=-1):
+    """Softmax as a beginner writes it."""
+    exps = np.exp(scores)
+    return exps / exps.sum(axis, keepdims=True)
+
+
 # causal_self_attention
 
 
@@ -40,7 +46,19 @@ def causal_cases(rng):
         case((), 4, 3, 5, 2, "4 tokens, D=3, E=5, Ev=2"),
         case((2,), 6, 4, 3, 5, "a batch of 2, 6 tokens, D=4, E=3, Ev=5"),
         Case((100 * normal(rng, 5, 3), *matrices(rng, 3, 2, 4)), "very large scores"),
+        Case(
+            opposed(rng, 5, 3, 2, 4),
+            "very large scores, that of a token with itself far below 0",
+        ),
     ]
+
+
+def opposed(rng, n, D, E, Ev):
+    """Tokens and matrices: W_K is near -W_Q, so a token fits badly to itself."""
+    W_Q, some, W_V = matrices(rng, D, E, Ev)
+    x = normal(rng, n, D)
+    x = 1000 * x / np.linalg.norm(x @ W_Q, axis=-1, keepdims=True)
+    return x, W_Q, 0.1 * some - W_Q, W_V
 
 
 def causal_but(
@@ -53,6 +71,8 @@ def causal_but(
     after=False,
     value=True,
     zeros=False,
+    fill=-math.inf,
+    soft=softmax,
 ):
     """A mistake: one thing about the right answer is different."""
 
@@ -67,7 +87,7 @@ def causal_but(
         elif zeros:
             weights = softmax(np.tril(scores))
         else:
-            weights = softmax(np.where(mask, scores, -math.inf), axis)
+            weights = soft(np.where(mask, scores, fill), axis)
         return weights @ (x @ W_V if value else x)
 
     return wrong
@@ -139,6 +159,32 @@ CAUSAL_SELF_ATTENTION = Exercise(
             "You normalised over the queries: the columns of your weights sum to 1, "
             "the rows do not.",
         ),
+        Mistake(
+            causal_but(soft=unshifted),
+            "Your formula is right for small scores, but exp overflows on very large "
+            "ones, and inf / inf is NaN: subtract the largest score of each row first.",
+        ),
+        Mistake(
+            causal_but(fill=-1000.0),
+            "Your hidden tokens have a negative score that is not low enough, such as "
+            "-1000: where all visible scores are lower, the future wins. Only -inf is "
+            "always below.",
+        ),
+        Mistake(
+            causal_but(width=lambda q: q.shape[-2]),
+            "You took the root of the number of tokens: the spread of the scores comes "
+            "from the E features that are summed over.",
+        ),
+        Mistake(
+            causal_but(width=lambda q: 1 / q.shape[-1]),
+            "You multiplied by the square root where you should divide: your weights "
+            "are far too sharp.",
+        ),
+        Mistake(
+            causal_but(value=False),
+            "You mixed the tokens themselves: the values have a projection of their "
+            "own, W_V.",
+        ),
     ),
 )
 
@@ -161,6 +207,19 @@ def encoded(x, positions, *, cosine_first=False, halves=False, base=10_000.0, sh
     if halves:
         return x + np.concatenate([first, second], axis=-1)
     return x + np.stack([first, second], axis=-1).reshape(*angles.shape[:-1], D)
+
+
+def with_angles(x, angles):
+    """x plus sines and cosines of angles (n, D/2), as neighbours."""
+    both = np.stack([np.sin(angles), np.cos(angles)], axis=-1)
+    return x + both.reshape(*angles.shape[:-1], x.shape[-1])
+
+
+def one_frequency_each(x):
+    """The frequency falls from feature to feature, not from pair to pair."""
+    n, D = x.shape[-2:]
+    angles = np.arange(n)[:, None] * 10_000.0 ** (-np.arange(D) / D)
+    return x + np.where(np.arange(D) % 2, np.cos(angles), np.sin(angles))
 
 
 def tokens(x):
@@ -228,6 +287,35 @@ ADD_POSITIONS = Exercise(
             "Your frequencies fall half as fast as they should: pair i turns by "
             "10000 ** (-2 i / D), with D all features of the token.",
         ),
+        Mistake(
+            lambda x: with_angles(x, angles_of(x, 0, power=1)),
+            "You lost a sign in the exponent: your frequencies grow from pair to pair, "
+            "where they should fall.",
+        ),
+        Mistake(
+            lambda x: with_angles(x, angles_of(x, 0, power=-2)),
+            "Your frequencies fall twice as fast as they should: the exponent is -2 i "
+            "/ D with D all features, not half of them.",
+        ),
+        Mistake(
+            one_frequency_each,
+            "You gave each feature a frequency of its own: sine and cosine at 2 i and "
+            "2 i + 1 share one, that of pair i.",
+        ),
+        Mistake(
+            lambda x: x * (encoded(x, tokens(x)) - x),
+            "You multiplied by the encoding: it is added to the tokens.",
+        ),
+        Mistake(
+            lambda x: x + np.repeat(np.sin(angles_of(x, 0)), 2, axis=-1),
+            "You took the sine for both features of a pair: the second one is the "
+            "cosine.",
+        ),
+        Mistake(
+            lambda x: np.concatenate([x, encoded(x, tokens(x)) - x], axis=-1),
+            "You put the encoding beside the tokens: it is added to them, so your "
+            "result has too many features.",
+        ),
     ),
 )
 
@@ -239,21 +327,19 @@ def rotated(x, offset):
     return rotary_embedding(x, offset=offset)
 
 
-def angles_of(x, offset):
+def angles_of(x, offset, power=-1):
     n, E = x.shape[-2:]
-    return (np.arange(n)[:, None] + offset) * 10_000.0 ** (-2 * np.arange(E // 2) / E)
+    frequencies = 10_000.0 ** (power * 2 * np.arange(E // 2) / E)
+    return (np.arange(n)[:, None] + offset) * frequencies
 
 
-def turned(x, offset, *, sign=1, halves=False, shift=0):
-    n, E = x.shape[-2:]
-    angles = (np.arange(n)[:, None] + offset + shift) * 10_000.0 ** (
-        -2 * np.arange(E // 2) / E
-    )
+def turned(x, offset, *, sign=1, halves=False, power=-1, signs=(-1, 1)):
+    E, angles = x.shape[-1], angles_of(x, offset, power)
     cos, sin = np.cos(angles), sign * np.sin(angles)
     a, b = (
         (x[..., : E // 2], x[..., E // 2 :]) if halves else (x[..., ::2], x[..., 1::2])
     )
-    pair = a * cos - b * sin, a * sin + b * cos
+    pair = a * cos + signs[0] * b * sin, a * sin + signs[1] * b * cos
     if halves:
         return np.concatenate(pair, axis=-1)
     return np.stack(pair, axis=-1).reshape(x.shape)
@@ -274,6 +360,10 @@ def two_conventions(x, offset):
     half = x.shape[-1] // 2
     partner = np.concatenate([-x[..., half:], x[..., :half]], axis=-1)
     return x * np.cos(angles) + partner * np.sin(angles)
+
+
+def in_halves(x):
+    return np.concatenate([x[..., ::2], x[..., 1::2]], axis=-1)
 
 
 def slow_angles(x, offset):
@@ -331,7 +421,7 @@ ROTATED = Exercise(
             "10000 ** (-2 i / E), with E all features.",
         ),
         Mistake(
-            lambda x, offset: turned(x, offset, shift=1),
+            lambda x, offset: turned(x, offset + 1),
             "You counted positions from 1: the first token is not turned at all.",
         ),
         Mistake(
@@ -352,6 +442,36 @@ ROTATED = Exercise(
             "You multiplied one feature by the cosine and the other by the sine: a "
             "rotation mixes the two features of a pair.",
         ),
+        Mistake(
+            lambda x, offset: turned(x, offset, power=1),
+            "You lost a sign in the exponent: your angles grow from pair to pair, "
+            "where they should get smaller.",
+        ),
+        Mistake(
+            lambda x, offset: turned(x, offset, power=0),
+            "You turned all pairs by the same angle: pair i turns by the position "
+            "times 10000 ** (-2 i / E).",
+        ),
+        Mistake(
+            lambda x, offset: turned(x, offset, power=-2),
+            "Your frequencies fall twice as fast as they should: the exponent is -2 i "
+            "/ E with E all features, not half of them.",
+        ),
+        Mistake(
+            lambda x, offset: turned(x, offset, signs=(-1, -1)),
+            "You have a minus in both lines: a rotation is a cos - b sin and a sin + b "
+            "cos.",
+        ),
+        Mistake(
+            lambda x, offset: turned(x, offset, signs=(1, 1)),
+            "You have a plus in both lines: a rotation is a cos - b sin and a sin + b "
+            "cos.",
+        ),
+        Mistake(
+            lambda x, offset: in_halves(turned(x, offset)),
+            "You turned the right pairs and put all first features before all second "
+            "ones: here the two of a pair stay neighbours.",
+        ),
     ),
 )
 
@@ -371,18 +491,19 @@ def decode_cases(rng):
         x = normal(rng, *lead, 1, D)
         return Case((x, *past, *matrices(rng, D, E, Ev)), what)
 
+    x = normal(rng, 2, 1, 3)
+    past_key, past_value = (normal(rng, 2, 4, n) for n in (2, 5))
+    W_Q, W_K, W_V = matrices(rng, 3, 2, 5)
+    query = x[0] @ W_Q
+    past_key[0, 2] = 3000 * query / np.sum(query**2)
     return [
         case((), 0, 3, 2, 4, "the first token: nothing is stored"),
         case((), 4, 3, 5, 2, "4 stored tokens, D=3, E=5, Ev=2"),
         case((2,), 3, 4, 3, 5, "a batch of 2, 3 stored tokens"),
         case((1,), 1, 2, 3, 2, "a batch of one text, one stored token"),
         Case(
-            (
-                normal(rng, 2, 1, 3) * np.array([[[100.0]], [[1.0]]]),
-                *(normal(rng, 2, 4, n) for n in (2, 5)),
-                *matrices(rng, 3, 2, 5),
-            ),
-            "very large scores in one text of two",
+            (x, past_key, past_value, W_Q, W_K, W_V),
+            "a very large score in one text of two",
         ),
     ]
 
@@ -391,10 +512,17 @@ def joined(old, new):
     return np.concatenate([old, new], axis=-2)
 
 
-def decode_but(*, key=joined, value=joined, store_key=joined, store_value=joined):
+def decode_but(
+    *,
+    key=joined,
+    value=joined,
+    store_key=joined,
+    store_value=joined,
+    attend=reference_attention,
+):
     def wrong(x, past_key, past_value, W_Q, W_K, W_V):
         k, v = x @ W_K, x @ W_V
-        output = reference_attention(x @ W_Q, key(past_key, k), value(past_value, v))
+        output = attend(x @ W_Q, key(past_key, k), value(past_value, v))
         return output, store_key(past_key, k), store_value(past_value, v)
 
     return wrong
@@ -406,6 +534,27 @@ def along_texts(old, new):
 
 def in_front(old, new):
     return np.concatenate([new, old], axis=-2)
+
+
+def beside(old, new):
+    return np.concatenate([old, new], axis=-1)
+
+
+def by_first_key(query, key, value):
+    """A causal mask of one row that starts at the first key."""
+    return reference_attention(query, key, value, causal_mask(1, key.shape[-2]))
+
+
+def divided_by_width(query, key, value):
+    return reference_attention(query, key, value, scale=1 / query.shape[-1])
+
+
+def overflowing(query, key, value):
+    return unshifted(query @ key.mT / math.sqrt(query.shape[-1])) @ value
+
+
+def new_only(old, new):
+    return new
 
 
 def old_only(old, new):
@@ -435,10 +584,7 @@ DECODE_STEP = Exercise(
             "this one.",
         ),
         Mistake(
-            decode_but(
-                key=lambda old, new: new,
-                value=lambda old, new: new,
-            ),
+            decode_but(key=new_only, value=new_only),
             "Your new token sees only itself: its output is its own value, whatever is "
             "stored.",
         ),
@@ -486,6 +632,31 @@ DECODE_STEP = Exercise(
                 joined(past_value, x @ W_V),
             ),
             "You stored the new query as its key: old queries are never needed again.",
+        ),
+        Mistake(
+            decode_but(key=beside, value=beside, store_key=beside, store_value=beside),
+            "You joined along the last axis: that is the axis of the features. Tokens "
+            "lie along the last axis but one.",
+        ),
+        Mistake(
+            decode_but(store_key=new_only, store_value=new_only),
+            "You returned the new key and value alone: the cache is the old ones and "
+            "the new one.",
+        ),
+        Mistake(
+            decode_but(attend=by_first_key),
+            "You put a causal mask on that starts at the first key: the new token "
+            "comes last, and may look at all that is stored.",
+        ),
+        Mistake(
+            decode_but(attend=divided_by_width),
+            "You divided by the number of features itself, not by its square root: "
+            "your weights are too close to equal.",
+        ),
+        Mistake(
+            decode_but(attend=overflowing),
+            "Your formula is right for small scores, but exp overflows on very large "
+            "ones, and inf / inf is NaN: subtract the largest score of each row first.",
         ),
     ),
 )

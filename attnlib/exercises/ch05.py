@@ -88,8 +88,9 @@ SPLIT_INTO_HEADS = Exercise(
         ),
         Mistake(
             one_head_each,
-            "You moved the heads in front of every other axis: with a batch they "
-            "belong right before the tokens, after the leading axes.",
+            "Your heads stand in front of every other axis, as in a list of heads: "
+            "with a batch they belong right before the tokens, after the leading "
+            "axes.",
         ),
     ),
 )
@@ -180,6 +181,16 @@ def multi_head_cases(rng):
     ]
 
 
+def unshifted(scores, axis=-1):
+    """Softmax as a beginner writes it."""
+    exps = np.exp(scores)
+    return exps / exps.sum(axis, keepdims=True)
+
+
+def causal(scores, axis):
+    return softmax(np.where(np.tri(scores.shape[-1], dtype=bool), scores, -math.inf))
+
+
 def heads_by_hand(
     x,
     W_Q,
@@ -194,12 +205,13 @@ def heads_by_hand(
     axis=-1,
     project=True,
     keys=None,
+    weigh=softmax,
 ):
     """The right answer, but for what a mistake changes in it."""
     q, k, v = (split(x @ W, num_heads) for W in (W_Q, W_K, W_V))
     k = q if keys == "query" else k
     scores = q @ k.mT / math.sqrt(width or q.shape[-1])
-    joined = join(softmax(scores, axis) @ v)
+    joined = join(weigh(scores, axis) @ v)
     return joined @ W_O if project else joined
 
 
@@ -278,6 +290,38 @@ MULTI_HEAD = Exercise(
             lambda x, *Ws: heads_by_hand(x, *Ws, keys="query"),
             "You compared queries with queries: your result does not depend on W_K.",
         ),
+        Mistake(
+            lambda x, *Ws: heads_by_hand(x, *Ws, weigh=lambda scores, axis: scores),
+            "You left the softmax out: your heads mix the values with raw scores, "
+            "which do not sum to 1.",
+        ),
+        Mistake(
+            lambda x, *Ws: heads_by_hand(x, *Ws, weigh=unshifted),
+            "Your formula is right for small scores, but exp overflows on very large "
+            "ones, and inf / inf is NaN: subtract the largest score of each row first.",
+        ),
+        Mistake(
+            lambda x, *Ws: heads_by_hand(x, *Ws, weigh=causal),
+            "You hid later tokens: this attention has no mask, and each token sees all "
+            "others.",
+        ),
+        Mistake(
+            lambda x, *Ws: heads_by_hand(x, *Ws, split=interleaved),
+            "You dealt the features out like cards: your head 0 has every H-th "
+            "feature, where it should have a run of neighbours.",
+        ),
+        Mistake(
+            lambda x, *Ws: heads_by_hand(x, *Ws, width=Ws[-1]),
+            "You divided by the root of the number of heads: a score sums over the E "
+            "features of a head.",
+        ),
+        Mistake(
+            lambda x, W_Q, W_K, W_V, W_O, num_heads: heads_by_hand(
+                x, W_K, W_Q, W_V, W_O, num_heads
+            ),
+            "You swapped queries and keys: each token is then found by what it looks "
+            "for, and your weights come from the transposed scores.",
+        ),
     ),
 )
 
@@ -317,6 +361,13 @@ def grouped_attention_cases(rng):
 def with_repeated(query, key, value, repeat):
     group = query.shape[-3] // key.shape[-3]
     return scaled_dot_product_attention(query, repeat(key, group), repeat(value, group))
+
+
+def weighed(query, key, value, weigh):
+    """The right answer with other weights, from (scores)."""
+    group = query.shape[-3] // key.shape[-3]
+    key, value = (np.repeat(x, group, axis=-3) for x in (key, value))
+    return weigh(query @ key.mT / math.sqrt(query.shape[-1])) @ value
 
 
 def tiled_heads(x, group):
@@ -390,6 +441,18 @@ GROUPED_ATTENTION = Exercise(
             ),
             "You repeated keys and values in different orders: a query head reads the "
             "keys of one group and the values of another.",
+        ),
+        Mistake(
+            lambda query, key, value: weighed(query, key, value, unshifted),
+            "Your formula is right for small scores, but exp overflows on very large "
+            "ones, and inf / inf is NaN: subtract the largest score of each row first.",
+        ),
+        Mistake(
+            lambda query, key, value: weighed(
+                query, key, value, lambda scores: softmax(scores, -2)
+            ),
+            "You normalised over the queries: the columns of your weights sum to 1, "
+            "the rows do not.",
         ),
     ),
 )

@@ -77,6 +77,21 @@ ATTENTION_FLOPS = Exercise(
             "You multiplied the two widths: scores and mixing are two steps one after "
             "the other, so their costs add.",
         ),
+        Mistake(
+            lambda L, S, E, Ev: L * S * (2 * E - 1) + L * Ev * (2 * S - 1),
+            "You left out the addition to 0 that starts each sum: here n products that "
+            "are summed count as n multiply-adds, 2 n FLOPs, as libraries count.",
+        ),
+        Mistake(
+            lambda L, S, E, Ev: 2 * L * S * (E + Ev) + L * S,
+            "You counted the scale as well: the task asks for the two matrix products "
+            "only.",
+        ),
+        Mistake(
+            lambda L, S, E, Ev: 2 * L * S * (E + Ev) + 3 * L * S,
+            "You counted the softmax as well: the task asks for the two matrix "
+            "products only.",
+        ),
     ),
 )
 
@@ -146,11 +161,35 @@ WINDOW_PAIRS = Exercise(
             "You counted the tokens at the start, whose window is still growing, and "
             "stopped: the later ones have a full window each.",
         ),
+        Mistake(
+            lambda n, width: max(n - width, 0) * width,
+            "You counted full windows only, and not all of them: the first tokens see "
+            "something, too, and the token itself is in its window.",
+        ),
+        Mistake(
+            lambda n, width: width * (width + 1) // 2 + (n - width) * width,
+            "You are right where the window fits into the text: in a wider one, no "
+            "token has more keys than tokens before it, itself included.",
+        ),
+        Mistake(
+            lambda n, width: max(n - width + 1, 0) * width,
+            "You counted the full windows and left out the tokens at the start, whose "
+            "window is still growing.",
+        ),
     ),
 )
 
 
 # kv_cache_size
+
+
+def bytes_but(factor):
+    """A mistake: the bytes for one head, times a factor of the numbers of heads."""
+
+    def wrong(S, E, num_layers, num_heads, num_kv_heads, itemsize):
+        return 2 * S * E * num_layers * itemsize * factor(num_heads, num_kv_heads)
+
+    return wrong
 
 
 def kv_cache_size(S, E, num_layers, num_heads, num_kv_heads, itemsize):
@@ -227,6 +266,30 @@ KV_CACHE_SIZE = Exercise(
             "You stored the queries as well: an old query is never asked again, so "
             "only its key and value stay.",
         ),
+        Mistake(
+            bytes_but(lambda heads, kv_heads: 1),
+            "You counted one head: every key-value head has keys and values of its "
+            "own, E numbers wide.",
+        ),
+        Mistake(
+            bytes_but(lambda heads, kv_heads: heads * kv_heads),
+            "You multiplied both numbers of heads: only the key-value heads are "
+            "stored.",
+        ),
+        Mistake(
+            bytes_but(lambda heads, kv_heads: kv_heads / heads),
+            "You divided by the number of heads: E is the width of one head already.",
+        ),
+        Mistake(
+            bytes_but(lambda heads, kv_heads: kv_heads / 1024),
+            "You counted kibibytes: the question asks for bytes, so your result is "
+            "1024 times too small.",
+        ),
+        Mistake(
+            bytes_but(lambda heads, kv_heads: heads / kv_heads),
+            "You took the ratio of the two numbers of heads, which is how many queries "
+            "share one: stored are the key-value heads themselves.",
+        ),
     ),
 )
 
@@ -299,6 +362,20 @@ LEAST_SECONDS = Exercise(
             ),
             "Your rate of attainable FLOPs is right, but you divide the FLOPs by it: "
             "a copy without arithmetic then takes no time at all.",
+        ),
+        Mistake(
+            lambda flops, nbytes, peak_flops, bandwidth: max(
+                flops / peak_flops, 8 * nbytes / bandwidth
+            ),
+            "You counted bits: the bandwidth is in bytes per second, as the traffic is "
+            "in bytes.",
+        ),
+        Mistake(
+            lambda flops, nbytes, peak_flops, bandwidth: min(
+                peak_flops, bandwidth * flops / nbytes
+            ),
+            "You returned the attainable rate, in FLOPs per second: the question asks "
+            "for the time.",
         ),
     ),
 )
@@ -379,15 +456,18 @@ def step(
     inverse=False,
     own=False,
     finite=True,
+    whole=False,
+    keep_maximum=False,
 ):
     """The right step, but for what a mistake changes in it."""
     top = scores.max(-1, keepdims=True)
     larger = top if own else np.maximum(maximum, top)
+    larger = np.full_like(larger, larger.max()) if whole else larger
     base = np.where(larger == -np.inf, 0, larger) if finite else larger
     exps = np.exp(scores - base)
     shrink = np.exp(base - maximum) if inverse else np.exp(maximum - base)
     return (
-        larger,
+        maximum if keep_maximum else larger,
         total * (shrink if keep_total else 1) + exps.sum(-1, keepdims=True),
         output * (shrink if keep_output else 1) + exps @ value,
     )
@@ -455,6 +535,16 @@ ABSORB_BLOCK = Exercise(
             "You took exp of the scores as they are: near 900 it overflows, and the "
             "total no longer fits to the maximum that you return.",
         ),
+        Mistake(
+            lambda *args: step(*args, keep_maximum=True),
+            "You returned the old maximum: your sums are measured against the new one, "
+            "and the next block has to know it.",
+        ),
+        Mistake(
+            lambda *args: step(*args, whole=True),
+            "You took one maximum for all rows: a row far below it underflows to 0. "
+            "Each row has a maximum of its own.",
+        ),
     ),
 )
 
@@ -514,6 +604,12 @@ def measured(left, right, base):
     a, b = np.exp(left[0] - base), np.exp(right[0] - base)
     total = a * left[1] + b * right[1]
     return (a * left[2] + b * right[2]) / np.where(total == 0, 1, total)
+
+
+def unguarded(left, right, base):
+    """The merge against some base, as it is: -inf gives NaN."""
+    a, b = np.exp(left[0] - base), np.exp(right[0] - base)
+    return (a * left[2] + b * right[2]) / (a * left[1] + b * right[1])
 
 
 def by_shares(left, right, a, b):
@@ -597,6 +693,31 @@ MERGE_PARTS = Exercise(
             lambda left, right: joined(left, right, divide=False),
             "You joined the sums and did not divide by the joined total: your output "
             "is far larger than the values.",
+        ),
+        Mistake(
+            lambda left, right: unguarded(
+                left, right, np.maximum(left[0], right[0]).max()
+            ),
+            "You took one maximum for all rows, and rows far below it become NaN, 0 / "
+            "0. Each row has a maximum of its own; with no key at all it is -inf, "
+            "which needs care.",
+        ),
+        Mistake(
+            lambda left, right: unguarded(left, right, left[0]),
+            "You measured both parts against the left one's maximum: where the right "
+            "one is far higher exp overflows, and where the left one has no key you "
+            "subtract -inf.",
+        ),
+        Mistake(
+            lambda left, right: unguarded(left, right, right[0]),
+            "You measured both parts against the right one's maximum: where the left "
+            "one is far higher exp overflows, and where the right one has no key you "
+            "subtract -inf.",
+        ),
+        Mistake(
+            lambda left, right: measured(left, right, 0.0),
+            "You undid the maxima, exp(m) times each sum: near 800 that overflows. "
+            "Measure both parts against the larger of the two.",
         ),
     ),
 )

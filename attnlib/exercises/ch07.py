@@ -94,6 +94,26 @@ WAITING_STEPS = Exercise(
             counted(attention=lambda d, w: 0),
             "You counted no step for attention: one layer has to be computed.",
         ),
+        Mistake(
+            counted(window=lambda d, w: max(1, d // w)),
+            "You divided by the window and rounded down: a layer reaches `window - 1` "
+            "tokens back, and your rest needs one more layer.",
+        ),
+        Mistake(
+            counted(rnn=lambda d, w: d - 1),
+            "You counted the tokens between the two: an RNN takes a step for each "
+            "token, that of the last one included.",
+        ),
+        Mistake(
+            counted(rnn=lambda d, w: d + 1),
+            "You counted the first token's own step, too: the signal is in the state "
+            "from there on, and your count is one too large.",
+        ),
+        Mistake(
+            counted(window=lambda d, w: max(1, math.ceil(math.log(d, w)))),
+            "You let the reach of the layers multiply: each windowed layer adds "
+            "`window - 1` tokens, so your count is too low.",
+        ),
     ),
 )
 
@@ -160,6 +180,21 @@ RNN_STEP = Exercise(
             "You bent the two parts one by one: they are added first, and one tanh "
             "bends the sum.",
         ),
+        Mistake(
+            lambda x, h, w, u, b, c: np.tanh(x @ w.T + h @ u.T),
+            "You left both biases out: without them a step of yours on zeros stays at "
+            "zero.",
+        ),
+        Mistake(
+            lambda x, h, *ws: np.maximum(preactivation(x, h, *ws), 0),
+            "You used relu where a plain RNN has tanh: your state is never negative, "
+            "and has no bound.",
+        ),
+        Mistake(
+            lambda x, h, w, u, b, c: np.tanh(x @ w + b + h @ u + c),
+            "You multiplied with the weights as they are: their rows belong to the new "
+            "features, so they stand transposed on the right.",
+        ),
     ),
 )
 
@@ -193,14 +228,18 @@ def lstm_but(
     out=np.tanh,
     old=True,
     swap=False,
+    enter=sigmoid,
+    gate=sigmoid,
+    late=True,
 ):
     """A mistake: one thing about the step is different."""
 
     def wrong(x, h, c, *ws):
         parts = np.split(preactivation(x, h, *ws), 4, axis=-1)
         i, f, g, o = (parts[order.index(letter)] for letter in "ifgo")
-        c = forget(f) * (c if old else h) + sigmoid(i) * candidate(g)
-        h = sigmoid(o) * out(c)
+        before = c
+        c = forget(f) * (c if old else h) + enter(i) * candidate(g)
+        h = gate(o) * out(c if late else before)
         return (c, h) if swap else (h, c)
 
     return wrong
@@ -255,6 +294,29 @@ LSTM_STEP = Exercise(
             lstm_but(swap=True),
             "You returned the cell first: the result is (h, c), the output before the "
             "cell.",
+        ),
+        Mistake(
+            lstm_but(enter=lambda i: 1),
+            "You left the input gate out: new content enters in full at every step.",
+        ),
+        Mistake(
+            lstm_but(candidate=lambda g: g),
+            "You left tanh out of the candidate g: what enters the cell is bounded by "
+            "1.",
+        ),
+        Mistake(
+            lstm_but(late=False),
+            "You passed the old cell out: the output reads the new one, after "
+            "forgetting and adding.",
+        ),
+        Mistake(
+            lstm_but(gate=lambda o: 1),
+            "You left the output gate out: it decides how much of the cell is shown.",
+        ),
+        Mistake(
+            lstm_but(forget=np.tanh, enter=np.tanh, gate=np.tanh),
+            "You used tanh for the gates: a gate lets through a share between 0 and 1, "
+            "which is a sigmoid.",
         ),
     ),
 )
@@ -319,6 +381,15 @@ REMEMBERED_SHARE = Exercise(
             "You multiplied over the features: each feature has a chain of its own, "
             "along the steps.",
         ),
+        Mistake(
+            lambda forget_gates: np.sum(forget_gates[..., 1:, :], axis=-2),
+            "You added the gates: each step keeps a share of what is left, so the "
+            "shares multiply.",
+        ),
+        Mistake(
+            lambda forget_gates: forget_gates[..., -1, :],
+            "You returned the last gate alone: every step between counts.",
+        ),
     ),
 )
 
@@ -350,6 +421,13 @@ def chain(states, weight_hh, *, slope=lambda h: 1 - h**2, order=1, skip=1):
     for h in states[skip:]:
         jacobian = np.diag(slope(h)) @ weight_hh
         gradient = jacobian @ gradient if order == 1 else gradient @ jacobian
+    return gradient
+
+
+def chain_by_columns(states, weight_hh):
+    gradient = np.eye(states.shape[-1])
+    for h in states[1:]:
+        gradient = weight_hh * (1 - h**2) @ gradient
     return gradient
 
 
@@ -398,6 +476,16 @@ STATE_GRADIENT = Exercise(
                 states, weight_hh, slope=lambda h: h * (1 - h)
             ),
             "You used the slope of a sigmoid: that of tanh is 1 - h squared.",
+        ),
+        Mistake(
+            lambda states, weight_hh: chain(states[:-1], weight_hh),
+            "You took one step too few: the slope of the last state belongs to the "
+            "chain.",
+        ),
+        Mistake(
+            lambda states, weight_hh: chain_by_columns(states, weight_hh),
+            "You multiplied the slopes into the columns: each belongs to the feature "
+            "that comes out, so it scales a row of the matrix.",
         ),
     ),
 )

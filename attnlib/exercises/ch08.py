@@ -106,6 +106,18 @@ PERPLEXITY = Exercise(
             lambda nats, counted: math.exp(-nats[counted].mean()),
             "You lost a sign: your result lies below 1, and a perplexity never does.",
         ),
+        Mistake(
+            lambda nats, counted: math.exp(nats[counted].sum()),
+            "You summed the losses: that is the perplexity of a whole text, and it "
+            "grows with its length. Yours needs their mean.",
+        ),
+        Mistake(
+            lambda nats, counted: math.exp(
+                np.sum(nats * ~counted) / max(1, np.sum(~counted))
+            ),
+            "You averaged the padding and left out the tokens: True means that a "
+            "position counts.",
+        ),
     ),
 )
 
@@ -118,14 +130,16 @@ def stable_cross_entropy(logits, targets):
 
 
 def cross_entropy_cases(rng):
+    large, true = some_logits(rng, 4, 5)
+    large[0] += 1000
     far, targets = some_logits(rng, 4, 5)
-    far[0] += 1000
-    far[2, (targets[2] + 1) % 5] += 900  # another one is 900 ahead
+    far[2, (targets[2] + 1) % 5] += 900
     return [
         Case((np.log([[5.0, 2.0, 1.0]]), np.array([1])), "probabilities 5/8, 2/8, 1/8"),
         Case(some_logits(rng, 6, 4), "6 positions, 4 characters"),
         Case(some_logits(rng, 3, 7, 3.0), "3 positions, 7 characters"),
-        Case((far, targets), "a logit near 1000, and one that is 900 ahead"),
+        Case((large, true), "logits near 1000"),
+        Case((far, targets), "a logit 900 above that of the true character"),
     ]
 
 
@@ -147,6 +161,8 @@ STABLE_CROSS_ENTROPY = Exercise(
     minutes=12,
     difficulty=2,
     points=4,
+    rtol=2e-4,
+    why_rtol="float32 with the logarithm of a sum near 1000: it holds 4 decimals there",
     reference=stable_cross_entropy,
     cases=cross_entropy_cases,
     torch=True,
@@ -200,6 +216,46 @@ STABLE_CROSS_ENTROPY = Exercise(
             ),
             "You averaged over positions and characters: only the true character of "
             "each position has a loss, so the mean is over the positions.",
+        ),
+        Mistake(
+            lambda logits, targets: np.mean(
+                np.log(np.exp(logits).sum(-1)) - true_logits(logits, targets)
+            ),
+            "You took exp of the logits as they are in the logarithm of the sum: near "
+            "1000 it overflows, and your loss is infinite.",
+        ),
+        Mistake(
+            lambda logits, targets: np.mean(
+                log_sum_exp(logits) - logits.max(-1) - true_logits(logits, targets)
+            ),
+            "You subtracted the maximum inside the sum and did not add it back after "
+            "the logarithm: your loss depends on a constant in the logits.",
+        ),
+        Mistake(
+            lambda logits, targets: np.mean(log_sum_exp(logits) - logits.max(-1)),
+            "You used the largest logit in place of the true one: your loss does not "
+            "depend on the targets.",
+        ),
+        Mistake(
+            lambda logits, targets: log_sum_exp(logits) - true_logits(logits, targets),
+            "You returned a loss for each position: the task asks for their mean, one "
+            "number.",
+        ),
+        Mistake(
+            lambda logits, targets: np.mean(
+                (softmax(logits) - one_hot(targets, logits.shape[-1])) ** 2
+            ),
+            "You computed the squared error of the probabilities: cross-entropy is "
+            "minus the logarithm of the true one.",
+        ),
+        Mistake(
+            lambda logits, targets: np.mean(
+                np.log(np.exp(logits - logits.max()).sum(-1))
+                + logits.max()
+                - true_logits(logits, targets)
+            ),
+            "You subtracted one maximum of the whole array: a row that lies far below "
+            "it underflows, and the logarithm of 0 is -inf.",
         ),
     ),
 )
@@ -273,6 +329,35 @@ CROSS_ENTROPY_GRADIENT = Exercise(
             "You moved the true character only: the logits of the others have a "
             "gradient as well, their probabilities.",
         ),
+        Mistake(
+            lambda logits, targets: (
+                (softmax(logits, 0) - one_hot(targets, logits.shape[-1])) / len(logits)
+            ),
+            "You normalised over the positions: the probabilities of each position sum "
+            "to 1, along the last axis.",
+        ),
+        Mistake(
+            lambda logits, targets: (
+                -one_hot(targets, logits.shape[-1]) / softmax(logits) / len(logits)
+            ),
+            "You stopped at the gradient by the probabilities, -1/p: it still has to "
+            "pass back through the softmax.",
+        ),
+        Mistake(
+            lambda logits, targets: (
+                softmax(logits) * (1 - softmax(logits)) / len(logits)
+            ),
+            "You used the slope of a sigmoid, p (1 - p): the targets do not enter your "
+            "result at all.",
+        ),
+        Mistake(
+            lambda logits, targets: (
+                (softmax(logits) - np.isin(np.arange(logits.shape[-1]), targets))
+                / len(logits)
+            ),
+            "You subtracted 1 at p[:, targets]: that takes it from every position for "
+            "the true characters of all. Each row has one: p[np.arange(N), targets].",
+        ),
     ),
 )
 
@@ -291,6 +376,28 @@ def against(target, logits):
 
 def smoothed_cross_entropy(logits, targets, epsilon):
     return against(smoothed_target(targets, logits.shape[-1], epsilon), logits)
+
+
+def smoothed_probabilities(logits, targets, epsilon):
+    V = logits.shape[-1]
+    probabilities = true_logits(softmax(logits), targets)
+    return -np.mean(np.log((1 - epsilon) * probabilities + epsilon / V))
+
+
+def smoothed_numbers(logits, targets, epsilon):
+    """The numbers of the characters are smoothed; NumPy takes no such index."""
+    targets = (1 - epsilon) * targets + epsilon / logits.shape[-1]
+    return np.mean(log_sum_exp(logits) - logits[np.arange(len(targets)), targets])
+
+
+def from_parts(uniform):
+    """A mistake: what stands for the uniform part of the loss is another number."""
+
+    def wrong(logits, targets, epsilon):
+        loss = against(one_hot(targets, logits.shape[-1]), logits)
+        return (1 - epsilon) * loss + epsilon * uniform(logits)
+
+    return wrong
 
 
 def smoothed(change):
@@ -351,6 +458,54 @@ SMOOTHED_CROSS_ENTROPY = Exercise(
             ),
             "Your loss does not depend on epsilon: it is the plain cross-entropy.",
         ),
+        Mistake(
+            smoothed_numbers,
+            "You smoothed the numbers of the characters, and those are only indices: "
+            "smooth their one-hot rows, of 0 and 1.",
+        ),
+        Mistake(
+            smoothed_probabilities,
+            "You smoothed what the model says: label smoothing changes the target, and "
+            "the model's probabilities stay as they are.",
+        ),
+        Mistake(
+            lambda logits, targets, epsilon: (
+                smoothed_cross_entropy(logits, targets, epsilon) / logits.shape[-1]
+            ),
+            "You averaged over positions and characters: the losses of the characters "
+            "are summed at each position, and the mean is over the positions.",
+        ),
+        Mistake(
+            lambda logits, targets, epsilon: (
+                smoothed_cross_entropy(logits, targets, epsilon) * len(logits)
+            ),
+            "You summed over the positions: the loss of a text would grow with its "
+            "length.",
+        ),
+        Mistake(
+            lambda logits, targets, epsilon: (
+                -smoothed_cross_entropy(logits, targets, epsilon)
+            ),
+            "You lost a sign: your loss is negative, and it must fall when the likely "
+            "characters are the wanted ones.",
+        ),
+        Mistake(
+            from_parts(lambda logits: -np.mean(logits)),
+            "You took the mean of the logits for the uniform part: it needs the "
+            "logarithms of the probabilities, which are normalised.",
+        ),
+        Mistake(
+            from_parts(lambda logits: math.log(logits.shape[-1])),
+            "You took log V for the uniform part, its own entropy: what counts is the "
+            "cross-entropy between it and what the model says.",
+        ),
+        Mistake(
+            lambda logits, targets, epsilon: (
+                against(one_hot(targets, logits.shape[-1]), logits) + epsilon
+            ),
+            "You added epsilon to the loss: it is a share, moved from the true "
+            "character to all of them alike.",
+        ),
     ),
 )
 
@@ -380,6 +535,10 @@ def score_gradient_cases(rng):
         sharp,
         case((2,), 4, 3, 5, "a batch of 2"),
     ]
+
+
+def centred(x, centre):
+    return x - centre(x, axis=-1, keepdims=True)
 
 
 SCORE_GRADIENT = Exercise(
@@ -434,6 +593,28 @@ SCORE_GRADIENT = Exercise(
             ),
             "You left the weight in front out: a key with a weight of 0 must get no "
             "gradient at all.",
+        ),
+        Mistake(
+            lambda weights, value, output_gradient: (
+                weights * centred(output_gradient @ value.mT, np.mean)
+            ),
+            "You subtracted the plain mean over the keys: it has to be weighted, each "
+            "key by its weight.",
+        ),
+        Mistake(
+            lambda weights, value, output_gradient: (
+                weights * centred(output_gradient @ value.mT, np.sum)
+            ),
+            "You subtracted the plain sum over the keys: each key counts by its "
+            "weight, so it is a weighted mean.",
+        ),
+        Mistake(
+            lambda weights, value, output_gradient: (
+                score_gradient(weights, value, output_gradient)
+                / np.sqrt(value.shape[-1])
+            ),
+            "You divided by the root of a width: the scale belongs to the step from "
+            "queries and keys to scores, which comes later.",
         ),
     ),
 )

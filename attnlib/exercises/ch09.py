@@ -78,6 +78,17 @@ POOLED = Exercise(
             lambda x, real: pooled(x, ~real),
             "You averaged the padding and left out the tokens: True means real.",
         ),
+        Mistake(
+            lambda x, real: x[..., 0, :],
+            "You took the first token: the task asks for the mean of all real ones.",
+        ),
+        Mistake(
+            lambda x, real: (
+                np.sum(x * real[..., None], -2) / (real.sum(-1, keepdims=True) + 1)
+            ),
+            "You added 1 to every number of tokens: only an empty text needs another "
+            "divisor than its own number.",
+        ),
     ),
 )
 
@@ -246,6 +257,26 @@ EXACT_MATCHES = Exercise(
             "You counted positions, the padding among them as right: longer padding "
             "raises your score.",
         ),
+        Mistake(
+            lambda predicted, target, real: float(
+                np.array_equal(predicted[real], target[real])
+            ),
+            "You asked whether all texts are right at once: the share of the right "
+            "ones is asked for.",
+        ),
+        Mistake(
+            lambda predicted, target, real: float(
+                np.mean(np.any((predicted != target) & real, axis=-1))
+            ),
+            "You returned the share of wrong answers: your score falls when a model "
+            "gets better.",
+        ),
+        Mistake(
+            lambda predicted, target, real: float(
+                np.mean(np.all((predicted == target) | real, axis=-1))
+            ),
+            "You left the real tokens out and compared the padding: True means real.",
+        ),
     ),
 )
 
@@ -317,8 +348,20 @@ PICKED_SENTENCES = Exercise(
         ),
         Mistake(
             picked_by(lambda x: np.diagonal(softmax(x @ x.T))),
-            "You ranked by what each sentence gives to itself: the others' weights "
-            "count.",
+            "You ranked by one weight of each sentence, the one to itself or the "
+            "largest: what it receives from all of them counts, the sum of its column.",
+        ),
+        Mistake(
+            picked_by(
+                lambda x: np.sum(softmax(x @ x.T) * (1 - np.eye(len(x))), axis=0)
+            ),
+            "You left out what a sentence gives to itself: here all weights of its "
+            "column count, its own among them.",
+        ),
+        Mistake(
+            lambda x, k: x[picked_sentences(x, k)],
+            "You returned the vectors of the sentences: the task asks for their places "
+            "in the text.",
         ),
     ),
 )
@@ -336,11 +379,13 @@ def pointer_cases(rng):
     def case(S, E, what):
         return Case((normal(rng, E), normal(rng, S, E), int(rng.integers(S))), what)
 
+    far, query = normal(rng, 4, 3), normal(rng, 3)
+    query = query + 3000 * far[1] / np.sum(far[1] ** 2)
     return [
         case(2, 3, "2 facts, 3 features"),
         case(5, 4, "5 facts, 4 features"),
         case(6, 6, "6 facts, 6 features"),
-        Case((1000 * normal(rng, 3), normal(rng, 4, 3), 2), "scores in thousands"),
+        Case((query, far, 2), "scores in thousands"),
     ]
 
 
@@ -388,6 +433,18 @@ POINTER_GRADIENT = Exercise(
             lambda query, key, target: softmax(key @ query) - np.eye(len(key))[target],
             "You stopped at the gradient by the scores: one more step, by the keys, "
             "leads to the query.",
+        ),
+        Mistake(
+            lambda query, key, target: (
+                np.exp(key @ query) / np.exp(key @ query).sum() @ key - key[target]
+            ),
+            "Your formula is right for small scores, but exp overflows on very large "
+            "ones, and inf / inf is NaN: subtract the largest score first.",
+        ),
+        Mistake(
+            lambda query, key, target: (softmax(key @ query)[target] - 1) * key[target],
+            "You used the true key alone: the scores of the other facts depend on the "
+            "query, too.",
         ),
     ),
 )

@@ -108,6 +108,11 @@ ERROR_PARTS = Exercise(
             "Your variance is the whole error: measure the scatter around the average "
             "fit, not around the truth.",
         ),
+        Mistake(
+            parts_but(bias2=lambda fits, truth: np.mean(fits.mean(0) - truth)),
+            "You averaged the bias without its square: too high here and too low there "
+            "cancel, and your parts do not add up to the error.",
+        ),
     ),
 )
 
@@ -189,6 +194,10 @@ PARTS_FROM_WEIGHTS = Exercise(
             weights_but(variance=lambda w, a, b, s: s**2 * np.sum(w**2, -1) + s**2),
             "You added the noise of a fresh measurement: it is a third part of the "
             "error, and no property of the smoother.",
+        ),
+        Mistake(
+            weights_but(variance=lambda w, a, b, s: s * np.sqrt(np.sum(w**2, axis=-1))),
+            "You returned a standard deviation: the variance is its square.",
         ),
     ),
 )
@@ -343,6 +352,16 @@ SPREAD_OF_SEEDS = Exercise(
             ),
             "You returned a variance where a standard deviation is asked for: its unit "
             "would be that of the score, squared.",
+        ),
+        Mistake(
+            spread_but(error_of_mean=lambda x: sample_std(x) / (len(x) - 1) ** 0.5),
+            "You divided the spread by the root of n - 1: one less belongs inside the "
+            "spread, and the root is that of n.",
+        ),
+        Mistake(
+            spread_but(error_of_mean=lambda x: np.std(x) / len(x) ** 0.5),
+            "You used another spread for the error: that of the sample, divided by one "
+            "less than the seeds, belongs there, too; yours is too small.",
         ),
     ),
 )

@@ -69,6 +69,21 @@ BLOCK_PARAMETERS = Exercise(
             "You took four times the width for the hidden units: your count does not "
             "depend on `hidden`.",
         ),
+        Mistake(
+            lambda D, hidden: block_parameters(D, hidden) - hidden - D,
+            "You left out the biases of the MLP: each of its two layers has one for "
+            "every feature that comes out.",
+        ),
+        Mistake(
+            lambda D, hidden: 4 * D * D + 2 * D * hidden,
+            "You counted the matrices only: the linear layers have biases, and the "
+            "normalisations have gains and biases.",
+        ),
+        Mistake(
+            lambda D, hidden: block_parameters(D, hidden) + hidden - D,
+            "You gave both layers of the MLP a bias for each hidden unit: the second "
+            "one leads to D features, and has D of them.",
+        ),
     ),
 )
 
@@ -112,6 +127,12 @@ def norm_but(*, axis=-1, ddof=0, centre=True, root=True, inside=True, gained=Tru
     return wrong
 
 
+def norm_with(x, gain, bias, eps, *, axis=-1):
+    """Normalised over other axes, or with another gain and bias."""
+    spread = np.sqrt(x.var(axis, keepdims=True) + eps)
+    return gain * (x - x.mean(axis, keepdims=True)) / spread + bias
+
+
 LAYER_NORM = Exercise(
     name="layer_norm",
     chapter=11,
@@ -151,6 +172,33 @@ LAYER_NORM = Exercise(
             norm_but(gained=False),
             "You left out gain and bias: with them each feature chooses a scale and a "
             "level of its own.",
+        ),
+        Mistake(
+            lambda *given: norm_with(*given, axis=None),
+            "You took one mean and one variance of everything: each token is "
+            "normalised by itself, over its features.",
+        ),
+        Mistake(
+            lambda x, gain, bias, eps: norm_with(x, gain, 0, eps),
+            "You left the bias out: it gives each feature a level of its own.",
+        ),
+        Mistake(
+            lambda x, gain, bias, eps: norm_with(x, 1 + gain, bias, eps),
+            "You multiplied by 1 + gain: some libraries do, and here the gain is the "
+            "factor itself.",
+        ),
+        Mistake(
+            lambda x, gain, bias, eps: norm_with(x, bias, gain, eps),
+            "You swapped gain and bias: the gain multiplies, the bias is added.",
+        ),
+        Mistake(
+            lambda x, gain, bias, eps: norm_with(x, gain, bias, 0),
+            "You left eps out: where the features hardly differ, it is what keeps your "
+            "result from growing without bound.",
+        ),
+        Mistake(
+            lambda x, gain, bias, eps: norm_with(x, gain, gain * bias, eps),
+            "You multiplied the bias by the gain as well: it is added last.",
         ),
     ),
 )
@@ -230,6 +278,29 @@ MLP_AS_LOOKUP = Exercise(
             ),
             "You applied relu to the output as well: the second layer is linear.",
         ),
+        Mistake(
+            lambda x, key, key_bias, value: (
+                (np.maximum(x @ key.T, 0) + key_bias) @ value
+            ),
+            "You added the bias after relu: it belongs to the scores, where it decides "
+            "whether a key answers.",
+        ),
+        Mistake(
+            lambda x, key, key_bias, value: np.tanh(x @ key.T + key_bias) @ value,
+            "You used tanh: here relu makes the weights, so none of them is negative.",
+        ),
+        Mistake(
+            lambda x, key, key_bias, value: mlp_as_lookup(x, key, key_bias, value) + x,
+            "You added the token itself: that residual path stands around an MLP, not "
+            "in it.",
+        ),
+        Mistake(
+            lambda x, key, key_bias, value: (
+                1 / (1 + np.exp(-(x @ key.T + key_bias))) @ value
+            ),
+            "You used a sigmoid: here relu makes the weights, which are 0 for a key "
+            "that does not fit.",
+        ),
     ),
 )
 
@@ -258,8 +329,19 @@ def carried_cases(rng):
     ]
 
 
-def linear(query, key, value, *, mask=True, divide=True, offset=0, soft=False):
+def linear(
+    query,
+    key,
+    value,
+    *,
+    mask=True,
+    divide=True,
+    offset=0,
+    soft=False,
+    scaled=False,
+):
     scores = query @ key.T
+    scores = scores / math.sqrt(query.shape[-1]) if scaled else scores
     scores = np.exp(scores) if soft else scores
     if mask:
         scores = scores * np.tri(len(query), len(key), offset)
@@ -315,6 +397,11 @@ CARRIED_ALONG = Exercise(
             ),
             "You normalised the queries instead of the weights: your weights of one "
             "token do not sum to 1.",
+        ),
+        Mistake(
+            lambda *given: linear(*given, soft=True, scaled=True),
+            "You used the softmax with its scale: the weights are the plain products "
+            "here, and with exp no state of fixed size would do.",
         ),
     ),
 )
@@ -397,6 +484,20 @@ ABLATION_EFFECT = Exercise(
             effect_but(mean=lambda a, b: np.max(b - a)),
             "You reported the seed with the largest effect: the maximum grows with the "
             "number of tries.",
+        ),
+        Mistake(
+            effect_but(error=lambda a, b: np.var(b - a, ddof=1) / len(a)),
+            "You gave the variance of the mean: its root has the unit of the loss.",
+        ),
+        Mistake(
+            effect_but(error=lambda a, b: np.std(b - a, ddof=1) / len(a)),
+            "You divided by the number of seeds itself: the error of a mean falls with "
+            "the root of it.",
+        ),
+        Mistake(
+            effect_but(mean=lambda a, b: np.mean(np.abs(b - a))),
+            "You averaged the sizes of the effects: with their signs, a part that does "
+            "nothing comes out near 0.",
         ),
     ),
 )

@@ -98,6 +98,38 @@ def absorbed(maximum):
     return wrong
 
 
+def unshifted(x):
+    with np.errstate(all="ignore"):
+        exps = np.exp(x)
+        return exps / exps.sum(-1, keepdims=True)
+
+
+def future_filled(fill):
+    def wrong(x, W_Q, W_K, W_V):
+        scores = (x @ W_Q) @ (x @ W_K).mT / W_Q.shape[1] ** 0.5
+        scores = np.where(np.tri(x.shape[-2], dtype=bool), scores, fill)
+        exps = np.exp(scores - scores.max(-1, keepdims=True))
+        return exps / exps.sum(-1, keepdims=True) @ (x @ W_V)
+
+    return wrong
+
+
+def decoded_unshifted(x, past_key, past_value, W_Q, W_K, W_V):
+    key = np.concatenate([past_key, x @ W_K], axis=-2)
+    value = np.concatenate([past_value, x @ W_V], axis=-2)
+    scores = (x @ W_Q) @ key.mT / key.shape[-1] ** 0.5
+    return unshifted(scores) @ value, key, value
+
+
+def pointed_unshifted(query, key, target):
+    return unshifted(key @ query) @ key - key[target]
+
+
+def log_of_sum(logits, targets):
+    true = logits[np.arange(len(targets)), targets]
+    return np.mean(np.log(np.exp(logits).sum(-1)) - true)
+
+
 def of_all(a, b):
     return np.full_like(a, np.maximum(a, b).max())
 
@@ -117,6 +149,10 @@ WRONG = {
         merged(lambda a, b: (a + b) / 2),
     ],
     "absorb_block": [absorbed(of_all)],
+    "causal_self_attention": [*map(future_filled, (-100.0, -1e3, -1e4))],
+    "decode_step": [decoded_unshifted],
+    "pointer_gradient": [pointed_unshifted],
+    "stable_cross_entropy": [log_of_sum],
 }
 
 
