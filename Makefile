@@ -33,14 +33,21 @@ help: ## say what each command does
 book: $(READY) ## build the HTML book from the stored outputs: _build/html/index.html
 	@$(RUN) -m book.build
 
+# It opens only where there is a desktop, and once the server has had time to fail.
 serve: book ## build the book, serve it on this machine and open it (PORT=8000)
-	@$(RUN) -m book.serve --port $(PORT)
+	@echo "The book is at http://127.0.0.1:$(PORT)/ until you press Ctrl-C"
+	@if [ "$$DISPLAY$$WAYLAND_DISPLAY" ] || [ "$$(uname)" = Darwin ]; then \
+	  (sleep 1; kill -0 $$$$ && $(RUN) -m webbrowser http://127.0.0.1:$(PORT)/) & \
+	fi; \
+	$(RUN) -m http.server $(PORT) --bind 127.0.0.1 --directory _build/html \
+	  > _build/serve.log 2>&1 || { tail -n 1 _build/serve.log; \
+	  echo "choose another port: make serve PORT=$$(($(PORT) + 1))"; exit 1; }
 
 pdf: book ## print the whole book as one PDF, with Chromium: _build/book.pdf
 	@$(RUN) -m book.pdf $(ARGS)
 
 zip: book ## pack the book for a USB stick: _build/attention-book.zip
-	@$(RUN) -m book.zip_book
+	@$(RUN) -m book.publish pack _build/html _build/attention-book.zip
 
 wheelhouse: ## collect what set-up needs where there is no network, in wheelhouse/ (PYTHON=)
 	@$(PYTHON) -m replay.wheelhouse
@@ -76,7 +83,7 @@ format: $(READY) ## format code and notebooks (run `make notebooks` after it)
 test: $(READY) lint ## check everything: code, notebooks (run and compared), book, browser
 	$(OFFLINE) $(RUN) -m pytest --nbval -n $(JOBS) --dist loadscope $(ARGS)
 
-crawl: book ## follow every link of the built book (ARGS=--list: write the external ones)
+crawl: book ## follow every link within the built book
 	@$(RUN) -m book.crawl $(ARGS)
 
 ##@ For maintainers

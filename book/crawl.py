@@ -1,14 +1,12 @@
 """Follow every link of the built book, as a reader's browser would.
 
     python -m book.crawl [FOLDER or ADDRESS]     exit 1 where a link is dead
-    python -m book.crawl --list [FOLDER]         write the list of external links
-    python -m book.crawl --external              check that list over the network
 
 A folder (_build/html where none is named) is served on this machine below a path, as
 GitHub Pages does: a link that starts with "/" or climbs out of the book is dead there.
 Anchors, pictures, scripts, styles and what they load, the search index, the inventory,
 sitemap.xml and feed.xml are followed too. A link to the repository must name a file of
-this checkout. Links to other places stand in tests/book/external_links.md.
+this checkout. Links to other places are counted; the workflow `weekly` follows them.
 """
 
 import argparse
@@ -19,13 +17,13 @@ import sys
 import threading
 import urllib.error
 import urllib.request
-from collections import Counter, defaultdict
+from collections import Counter
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
-from book import external, hrefs
+from book import hrefs
 from course.address import ADDRESSES, FORM, setting, site
 from course.paths import ROOT
 
@@ -69,7 +67,7 @@ class Crawl:
     root: Path = ROOT
     seen: dict = field(default_factory=dict)  # address without anchor → Seen
     dead: dict = field(default_factory=dict)  # sentences, each once
-    external: dict = field(default_factory=lambda: defaultdict(set))  # → pages
+    external: set = field(default_factory=set)  # addresses of other places
     count: int = 0  # of links that stay in the book or in its repository
 
     def run(self):
@@ -126,7 +124,7 @@ class Crawl:
         if urlsplit(target)[:2] == urlsplit(self.home)[:2]:
             self.dead[f"{page}: {written} leaves the book"] = None
         elif not self.ours(target):
-            self.external[target].add(page)
+            self.external.add(target)
         else:
             self.count += 1
             if name := absent_file(target, self.root):
@@ -136,10 +134,6 @@ class Crawl:
     def depths(self):
         """Return how many files were first reached at each depth."""
         return Counter(file.depth for file in self.seen.values() if file.status == 200)
-
-    def pages(self):
-        """Return how many HTML pages there are."""
-        return sum(file.ids is not None for file in self.seen.values())
 
 
 def own_addresses(repository):
@@ -201,11 +195,7 @@ def main(arguments=None):
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("book", nargs="?", default=str(ROOT / "_build" / "html"))
-    parser.add_argument("--list", action="store_true", help="write the external links")
-    parser.add_argument("--external", action="store_true", help="check the list")
     chosen = parser.parse_args(arguments)
-    if chosen.external:
-        return external.check_all()
     live = chosen.book.startswith(("http://", "https://"))
     if not live and not Path(chosen.book, "index.html").is_file():
         sys.exit(f"{chosen.book} holds no index.html; run `make book` first")
@@ -218,9 +208,7 @@ def main(arguments=None):
         f"{done.count} links to {sum(done.depths().values())} files, by depth: {depths}"
     )
     print("\n".join([*done.dead, f"{len(done.dead)} dead"]))
-    print(f"{len(done.external)} external links, each listed in {external.NAME}")
-    if chosen.list:
-        external.write(external.merged(done.external, done.pages()))
+    print(f"{len(done.external)} links to other places were not followed")
     return int(bool(done.dead))
 
 

@@ -19,8 +19,10 @@ import urllib.parse
 from pathlib import Path
 
 from playwright.sync_api import Error, sync_playwright
+from pypdf import PdfWriter
+from pypdf.generic import NameObject, TextStringObject
 
-from book import bookmarks, build, page_parts
+from book import build, page_parts
 from course.address import site
 from course.paths import ROOT
 
@@ -199,8 +201,31 @@ def print_pdf(document, output, say):
             tagged=True,
         )
         browser.close()
-    plain = [page_parts.plain(title) for title in titles]
-    output.write_bytes(bookmarks.retitled(output.read_bytes(), plain))
+    retitle(output, [page_parts.plain(title) for title in titles])
+
+
+def retitle(path, titles):
+    """Give a PDF's bookmarks these titles; ValueError where their number differs.
+
+    Chromium takes a title from the letters that it paints: it joins the words at the
+    end of a line, and leaves formulas out.
+    """
+    pdf = PdfWriter(clone_from=path)
+    items = list(outline_items(pdf.root_object.get("/Outlines", {})))
+    if len(items) != len(titles):
+        raise ValueError(f"{len(items)} bookmarks for {len(titles)} headings")
+    for item, title in zip(items, titles, strict=True):
+        item[NameObject("/Title")] = TextStringObject(title)
+    pdf.write(path)
+
+
+def outline_items(above):
+    """Yield every bookmark below an item of the outline, in reading order."""
+    item = above.get("/First")
+    while item is not None:
+        yield item.get_object()
+        yield from outline_items(item.get_object())
+        item = item.get_object().get("/Next")
 
 
 def make(root, built, pages, output, say=print):

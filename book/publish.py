@@ -2,7 +2,7 @@
 
     python -m book.publish check v0.1.0             say what hinders a release; exit 1
     python -m book.publish notes v0.1.0             print what CHANGELOG.md says of it
-    python -m book.publish pack BOOK ZIP            zip a built book
+    python -m book.publish pack BOOK ZIP            zip a built book (`make zip`)
     python -m book.publish assemble BOOK ZIPS SITE  make the folder for GitHub Pages
 
 GitHub Pages shows one folder: the newest book at /, that of release v0.1.0 at /v0.1.0/.
@@ -20,10 +20,11 @@ import tomllib
 import zipfile
 from pathlib import Path, PurePosixPath
 
-from book import feed, zip_book
+from book import feed
 from course.address import setting
 from course.paths import ROOT
 
+TOP = "attention-book"  # the one folder in a zip
 TAG = re.compile(r"v(\d+)\.(\d+)\.(\d+)((?:a|b|rc)\d+)?")
 LIMIT = 200_000_000  # bytes of one unpacked book; it has about 20 million
 PAGES_LIMIT = 1_000_000_000  # bytes that GitHub Pages shows
@@ -89,10 +90,14 @@ def notes(tag, root=ROOT):
 
 
 def pack(book, target):
-    """Zip a built book; the same book gives the same bytes."""
+    """Zip a built book; the same book gives the same bytes, so all have one date."""
     if not (book / "index.html").is_file():
         raise PublishError(f"{book} holds no index.html; run `make book` first")
-    zip_book.pack(book, target)
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as packed:
+        for path in sorted(path for path in book.rglob("*") if path.is_file()):
+            entry = zipfile.ZipInfo(f"{TOP}/{path.relative_to(book).as_posix()}")
+            entry.external_attr = 0o100644 << 16  # a plain file that all may read
+            packed.writestr(entry, path.read_bytes(), zipfile.ZIP_DEFLATED)
 
 
 # The site
@@ -109,7 +114,7 @@ def unpack(path, target):
             if sum(info.file_size for info in members) > LIMIT:
                 raise PublishError(f"{path.name} unpacks to over {LIMIT:,} bytes")
             for info in members:
-                place = target / info.filename.removeprefix(f"{zip_book.NAME}/")
+                place = target / info.filename.removeprefix(f"{TOP}/")
                 place.parent.mkdir(parents=True, exist_ok=True)
                 place.write_bytes(archive.read(info))
     except (zipfile.BadZipFile, OSError) as error:
@@ -122,7 +127,7 @@ def is_safe(info):
     """Say whether a member of a zip stays a plain file below the book's folder."""
     name = PurePosixPath(info.filename)
     return (
-        name.parts[:1] == (zip_book.NAME,)
+        name.parts[:1] == (TOP,)
         and len(name.parts) > 1
         and ".." not in name.parts
         and not set(info.filename) & set('\\:*?"<>|\0')
@@ -192,7 +197,8 @@ def main(arguments=None):
             print(notes(chosen.tag))
         elif chosen.command == "pack":
             pack(chosen.book, chosen.zip)
-            print(f"{chosen.zip}: {chosen.zip.stat().st_size:,} bytes")
+            print(f"{chosen.zip}: {chosen.zip.stat().st_size / 1e6:.1f} MB")
+            print(f"Unzipped anywhere, it opens at {TOP}/index.html, without a network")
         else:
             tags = assemble(chosen.book, chosen.zips, chosen.site)
             print(f"{chosen.site}: the newest book and {len(tags)} versions", *tags)

@@ -1,13 +1,13 @@
-"""The crawl of the built book, and the list of its external links."""
+"""The crawl of the built book."""
 
-import http.server
+import re
 import shutil
-import threading
+import tomllib
 import zlib
 
 import pytest
 
-from book import crawl, external
+from book import crawl
 from course import address
 from tests.fixtures import ROOT
 
@@ -35,14 +35,14 @@ def test_the_crawl_reaches_every_page(book, crawled):
     assert max(crawled.depths()) >= 3
 
 
-def test_the_list_of_external_links_is_the_book_s(crawled):
-    """Each stands there once, with its pages; the workflow writes the dates."""
-    text = external.PATH.read_text(encoding="utf-8")
-    listed = external.parse()
-    assert text.count("\n| <") == len(listed) > 0
-    assert external.merged(crawled.external, crawled.pages()) == listed, (
-        "the book's external links changed: run `make crawl ARGS=--list`"
-    )
+def test_the_weekly_check_leaves_no_source_out(crawled):
+    """What lychee is told to exclude is no link of a reader's."""
+    text = (ROOT / ".github" / "lychee.toml").read_text(encoding="utf-8")
+    left_out = [re.compile(pattern) for pattern in tomllib.loads(text)["exclude"]]
+    binder = f"https://mybinder.org/v2/gh/{SETTING['url'][19:]}/main"
+    assert any(pattern.search(binder) for pattern in left_out)
+    assert len(crawled.external) > 50
+    assert [a for a in crawled.external if any(p.search(a) for p in left_out)] == []
 
 
 # ------------------------------------------------------------- the checks can fail
@@ -164,115 +164,8 @@ def test_the_command_says_what_it_found(small, capsys, monkeypatch):
     assert said[-3:] == [
         "page.html: no file no.html",
         "1 dead",
-        "1 external links, each listed in tests/book/external_links.md",
+        "1 links to other places were not followed",
     ]
     shutil.rmtree(small)
     with pytest.raises(SystemExit, match="run `make book` first"):
         crawl.main([str(small)])
-
-
-# ------------------------------------------------------------- the external links
-
-
-class Moody(http.server.BaseHTTPRequestHandler):
-    """A server with one habit for each path; it counts what it is asked."""
-
-    asked = None
-
-    def do_GET(self):
-        self.asked.append(f"{self.command} {self.path}")
-        times = self.asked.count(f"GET {self.path}")
-        status = {
-            "/gone": 404,
-            "/robots": 403,
-            "/busy": 429,
-            "/no-head": 405 if self.command == "HEAD" else 200,
-            "/wakes-up": 503 if times < 2 else 200,
-            "/asleep": 503,
-        }.get(self.path, 200)
-        self.send_response(status)
-        self.end_headers()
-
-    do_HEAD = do_GET
-
-    def log_message(self, *arguments):
-        pass
-
-
-@pytest.fixture
-def moody():
-    """The address of a moody server, and what it was asked."""
-    handler = type("Handler", (Moody,), {"asked": []})
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, args=[0.02], daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}", handler.asked
-        server.shutdown()
-
-
-@pytest.mark.parametrize(
-    ("path", "result", "asked"),
-    [
-        ("/sound", "fine (200)", ["HEAD"]),
-        ("/no-head", "fine (200)", ["HEAD", "GET"]),
-        ("/gone", "dead (404)", ["HEAD", "GET"]),
-        ("/robots", "refuses robots (403)", ["HEAD", "GET"]),
-        ("/busy", "refuses robots (429)", ["HEAD", "GET"]),
-        ("/wakes-up", "fine (200)", ["HEAD", "GET"] * 2),
-        ("/asleep", "no answer (503)", ["HEAD", "GET"] * 3),
-    ],
-)
-def test_what_becomes_of_an_address(moody, path, result, asked):
-    home, questions = moody
-    assert external.result_of(home + path, pause=0) == result
-    assert questions == [f"{method} {path}" for method in asked]
-
-
-def listed(path, *addresses):
-    """Write a list of these addresses; return its path."""
-    found = {address: {"page.html"} for address in addresses}
-    external.write(external.merged(found, 9, path), path)
-    return path
-
-
-def test_the_check_writes_the_date_of_each(moody, tmp_path, capsys):
-    home, _ = moody
-    path = listed(tmp_path / "list.md", f"{home}/sound", f"{home}/gone")
-    assert {link.date for link in external.parse(path).values()} == {"never"}
-    assert external.check_all(path, today="2031-02-03", pause=0) == 1
-    assert external.parse(path) == {
-        f"{home}/gone": external.Link(
-            f"{home}/gone", "page", "2031-02-03", "dead (404)"
-        ),
-        f"{home}/sound": external.Link(
-            f"{home}/sound", "page", "2031-02-03", "fine (200)"
-        ),
-    }
-    assert f"{home}/gone: dead (404), in page" in capsys.readouterr().out
-    listed(path, f"{home}/new", f"{home}/sound")
-    dates = {link.address: link.date for link in external.parse(path).values()}
-    assert dates == {f"{home}/new": "never", f"{home}/sound": "2031-02-03"}
-
-
-def test_silence_is_bad_from_the_second_week(moody, tmp_path):
-    home, _ = moody
-    path = listed(tmp_path / "list.md", f"{home}/asleep")
-    assert [external.check_all(path, pause=0) for _ in range(2)] == [0, 1]
-
-
-def test_without_a_network_the_list_stays(tmp_path, capsys):
-    path = listed(
-        tmp_path / "list.md", "http://127.0.0.1:9/x", "http://nowhere.invalid"
-    )
-    before = path.read_bytes()
-    assert external.check_all(path) == 2
-    assert path.read_bytes() == before
-    assert capsys.readouterr().out == (
-        "no network: none of 2 hosts answers; the list is unchanged\n"
-    )
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_a_link_of_every_page_says_so(tmp_path):
-    pages = {f"{number}.html" for number in range(8)}
-    found = external.merged({"https://example.org/a|b": pages}, 9, tmp_path / "list.md")
-    assert found["https://example.org/a%7Cb"].pages == "every page"

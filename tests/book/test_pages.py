@@ -4,10 +4,12 @@ import datetime
 import filecmp
 import os
 import re
+import signal
 import socket
 import struct
 import subprocess
 import sys
+import time
 import urllib.parse
 import urllib.request
 import xml.etree.ElementTree as ET
@@ -340,41 +342,97 @@ def test_the_build_says_that_the_address_is_the_place_holder(built):
 
 # ---------------------------------------------------------------------- make serve
 
+BROWSER = """\
+import sys
+if sys.argv[1:3] == ["-m", "webbrowser"]:
+    open("opened", "w").write(sys.argv[3])
+else:
+    import os
+    os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
+"""
 
-def serve(book, port):
-    command = [sys.executable, "-m", "book.serve", "--no-open"]
+
+@pytest.fixture
+def course(book, tmp_path):
+    """A folder with the Makefile and the book, whose Python notes what it opens."""
+    (tmp_path / "Makefile").write_bytes((ROOT / "Makefile").read_bytes())
+    (tmp_path / "_build").mkdir()
+    (tmp_path / "_build" / "html").symlink_to(book)
+    python = tmp_path / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    (tmp_path / "notes.py").write_text(BROWSER)
+    python.write_text(f'#!/bin/sh\nexec {sys.executable} {tmp_path}/notes.py "$@"\n')
+    python.chmod(0o755)
+    return tmp_path
+
+
+def serve(course, port, **screen):
+    """Start `make serve` with the book as it is; return the process."""
+    hidden = {"DISPLAY", "WAYLAND_DISPLAY", "MAKEFLAGS", "MAKELEVEL"}
+    environment = {k: v for k, v in os.environ.items() if k not in hidden} | screen
     return subprocess.Popen(
-        [*command, "--port", str(port), "--folder", str(book)],
+        ["make", "--old-file=book", "serve", f"PORT={port}"],
+        cwd=course,
+        env=environment,
         stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
+        start_new_session=True,  # Ctrl-C reaches all that make has started
     )
 
 
-def test_serve_says_where_the_book_is(book):
-    running = serve(book, 0)
+def wait_for(what, seconds=30):
+    """Return what a function gives, once it gives something."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if found := what():
+            return found
+        time.sleep(0.1)
+    pytest.fail(f"nothing for {seconds} seconds")
+
+
+def fetched(address):
+    """Return what a server answers, or None where nobody listens."""
     try:
-        address = re.search(r"http://127\.0\.0\.1:\d+/", running.stdout.readline())[0]
-        with urllib.request.urlopen(f"{address}chapters/index.html") as answer:
-            assert b"Attention, tested" in answer.read()
+        with urllib.request.urlopen(address) as answer:
+            return answer.read()
+    except OSError:
+        return None
+
+
+def free_port():
+    """Return a port that nobody used a moment ago."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]
+
+
+@pytest.mark.parametrize("screen", [{}, {"DISPLAY": ":0"}], ids=["none", "some"])
+def test_serve_says_where_the_book_is_and_opens_it_on_a_screen(course, screen):
+    port = free_port()
+    home = f"http://127.0.0.1:{port}/"
+    running = serve(course, port, **screen)
+    try:
+        assert home in running.stdout.readline()
+        page = wait_for(lambda: fetched(f"{home}chapters/index.html"))
+        assert b"Attention, tested" in page
+        if screen:
+            wait_for((course / "opened").exists)
+            assert wait_for((course / "opened").read_text) == home
     finally:
-        running.terminate()
-        running.communicate()
+        os.killpg(running.pid, signal.SIGINT)
+        running.communicate(timeout=60)
+    assert (course / "opened").exists() == bool(screen)
 
 
-def test_serve_says_what_to_do_about_a_port_in_use(book):
+def test_serve_says_what_to_do_about_a_port_in_use(course):
+    """And it opens no page: what answers there is not this book."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        said = serve(book, port)
-        _, error = said.communicate(timeout=60)
-    assert said.returncode == 1
-    (line,) = error.strip().splitlines()
-    assert f"Port {port} is in use" in line
-    assert f"make serve PORT={port + 1}" in line
-
-
-def test_serve_says_that_there_is_no_book(tmp_path):
-    said = serve(tmp_path, 0)
-    _, error = said.communicate(timeout=60)
-    assert said.returncode == 1
-    assert "run `make book` first" in error
+        running = serve(course, port, DISPLAY=":0")
+        said, _ = running.communicate(timeout=60)
+    assert running.returncode != 0
+    assert "Traceback" not in said
+    assert "Address already in use" in said
+    assert f"choose another port: make serve PORT={port + 1}\n" in said
+    time.sleep(1.5)
+    assert not (course / "opened").exists()

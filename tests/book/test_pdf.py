@@ -7,8 +7,9 @@ import subprocess
 import sys
 
 import pytest
+from pypdf import PdfWriter
 
-from book import bookmarks, pdf
+from book import pdf
 from tests.browser import look
 from tests.fixtures import missing
 
@@ -55,6 +56,8 @@ def test_the_pages_are_printed(printed):
     pages = int(re.search(r"Pages: +(\d+)", facts)[1])
     assert 20 < pages < 80
     assert "(A4)" in facts
+    assert re.search(r"Title: +Attention, tested\n", facts)
+    assert re.search(r"Tagged: +yes\n", facts)
     text = " ".join(poppler("pdftotext", path, "-").split())
     assert "Not quite. " in text  # inside a box that is closed on the screen
     assert "key-value cache" in text
@@ -140,8 +143,18 @@ def test_ids_carry_the_number_of_their_page():
 
 def test_bookmarks_that_lack_a_heading_are_refused(printed):
     path, _ = printed
+    before = path.read_bytes()
     with pytest.raises(ValueError, match="bookmarks for 1 headings"):
-        bookmarks.retitled(path.read_bytes(), ["one"])
+        pdf.retitle(path, ["one"])
+    assert path.read_bytes() == before
+
+
+def test_a_pdf_without_bookmarks_is_refused(tmp_path):
+    blank = PdfWriter()
+    blank.add_blank_page(100, 100)
+    blank.write(tmp_path / "blank.pdf")
+    with pytest.raises(ValueError, match="0 bookmarks for 1 headings"):
+        pdf.retitle(tmp_path / "blank.pdf", ["one"])
 
 
 def test_no_chromium_is_said(monkeypatch, tmp_path):

@@ -6,12 +6,12 @@ import zipfile
 
 import pytest
 
-from book import crawl, publish, zip_book
+from book import crawl, publish
 from course import address
 from tests.fixtures import ROOT
 
 NOW = address.setting(ROOT)
-TOP = zip_book.NAME
+TOP = publish.TOP
 
 
 @pytest.fixture

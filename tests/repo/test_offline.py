@@ -12,7 +12,7 @@ import zipfile
 
 import pytest
 
-from book import zip_book
+from book import publish
 from course.paths import ROOT
 from replay import wheelhouse
 from tests.browser import look
@@ -171,7 +171,7 @@ def test_set_up_without_a_wheelhouse_asks_the_registry(small):
 @pytest.fixture
 def unzipped(book, tmp_path):
     """The book, packed and taken out elsewhere: its one top folder."""
-    zip_book.pack(book, tmp_path / "book.zip")
+    publish.pack(book, tmp_path / "book.zip")
     place = tmp_path / "a stick"
     with zipfile.ZipFile(tmp_path / "book.zip") as packed:
         assert packed.testzip() is None
@@ -182,7 +182,7 @@ def unzipped(book, tmp_path):
 
 def test_the_zip_holds_the_whole_book(book, unzipped):
     """Every file of the book with its bytes, below one folder."""
-    assert unzipped.name == zip_book.NAME
+    assert unzipped.name == publish.TOP
     original = {p.relative_to(book): p for p in book.rglob("*") if p.is_file()}
     packed = {p.relative_to(unzipped): p for p in unzipped.rglob("*") if p.is_file()}
     assert len(packed) > 50
@@ -194,17 +194,12 @@ def test_the_same_pages_give_the_same_zip(tmp_path):
     """Whenever and in whatever order the files were written."""
     for place, names in {"a": "xyz", "b": "zyx"}.items():
         (tmp_path / place).mkdir()
-        for age, name in enumerate(names):
+        for age, name in enumerate([*names, "index.html"]):
             (tmp_path / place / name).write_text(name)
             os.utime(tmp_path / place / name, (age * 1e6, age * 1e6))
-        zip_book.pack(tmp_path / place, tmp_path / f"{place}.zip")
+        publish.pack(tmp_path / place, tmp_path / f"{place}.zip")
     packed = [(tmp_path / f"{place}.zip").read_bytes() for place in "ab"]
     assert packed[0] == packed[1]
-
-
-def test_without_a_book_the_command_says_what_to_do(tmp_path):
-    with pytest.raises(SystemExit, match="make book"):
-        zip_book.main(tmp_path)
 
 
 @pytest.mark.parametrize("page", ["01_intuition", "03_scaling", "09_practice"])

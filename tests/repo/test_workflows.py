@@ -19,11 +19,13 @@ MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 TARGETS = set(re.findall(r"(?m)^([a-z][a-z-]*):", MAKEFILE))
 SCRIPT = re.compile(r"(?<![\w/.$-])/?((?:course/)?(?:\.ci|\.github|replay)/[\w./-]+)")
 MODULE = re.compile(r"-m ((?:benchmarks|book|course|grading|replay)(?:\.\w+)?)")
-ACTION = re.compile(r"actions/[a-z-]+@v\d+|\./\.github/workflows/[a-z]+\.yml")
+ACTION = re.compile(
+    r"actions/[a-z-]+@v\d+|\./\.github/workflows/[a-z]+\.yml"
+    r"|lycheeverse/lychee-action@[0-9a-f]{40}"
+)
 WRITES = {  # what a job may do besides reading
     ("pages", "publish"): {"pages": "write", "id-token": "write"},
     ("release", "release"): {"contents": "write", "actions": "write"},
-    ("weekly", "links"): {"contents": "write"},
     ("weekly", "report"): {"issues": "write"},
 }
 
@@ -68,7 +70,7 @@ def endless_jobs(workflow):
 
 
 def foreign_actions(workflow):
-    """Actions that are not GitHub's own with a major version, nor of this folder."""
+    """Actions that are neither GitHub's own, nor of this folder, nor a fixed commit."""
     used = [part.get("uses") for part in [*steps(workflow), *workflow["jobs"].values()]]
     found = [name for name in used if name and not ACTION.fullmatch(name)]
     paths = [ROOT / name for name in used if name and name.startswith("./")]
@@ -230,6 +232,7 @@ def with_step(**step):
         (endless_jobs, SOUND | {"jobs": {"one": {"steps": []}}}),
         (foreign_actions, with_step(uses="someone/action@v1")),
         (foreign_actions, with_step(uses="actions/checkout@main")),
+        (foreign_actions, with_step(uses="lycheeverse/lychee-action@v2")),
         (
             foreign_actions,
             SOUND | {"jobs": {"a": {"uses": "./.github/workflows/no.yml"}}},
