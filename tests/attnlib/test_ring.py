@@ -7,10 +7,12 @@ import json
 import os
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
 
+from course.paths import ROOT
 from tests.attnlib import oracles
 from tests.attnlib.arrays import assert_close
 
@@ -34,6 +36,7 @@ CASES = {
     "half": ((), (), (), {"is_causal": True}, "bfloat16"),
 }
 E, EV = 4, 2
+PATIENCE = 900  # seconds: a bound for hanging; on busy cores a start takes a minute
 # rows of query and of key in each process; the sums agree, as causal needs
 SPLITS = {
     "one process": ([5], [5]),
@@ -42,73 +45,45 @@ SPLITS = {
     "three, two of them without rows": ([3, 4, 0], [5, 0, 2]),
 }
 
-WORKER = """
-import datetime, json, sys
-import numpy as np, torch
-import torch.distributed as dist
-from attnlib.ring import ring_attention
-
-torch.set_num_threads(1)
-rank, size, folder = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
-dist.init_process_group(
-    "gloo", store=dist.FileStore(f"{folder}/store", size), rank=rank, world_size=size,
-    timeout=datetime.timedelta(seconds=60),
-)
-data, found = np.load(f"{folder}/{rank}.npz"), {}
-for name, (keywords, dtype) in json.load(open(f"{folder}/cases.json")).items():
-    tensors = [torch.tensor(data[f"{name} {what}"]) for what in "qkvg"]
-    *inputs, grad = (x.to(getattr(torch, dtype)) for x in tensors)
-    # columns lie together here: what is sent must lie row by row
-    inputs = [x.mT.contiguous().mT.requires_grad_() for x in inputs]
-    output = ring_attention(*inputs, **keywords)
-    assert output.dtype == inputs[0].dtype
-    output.backward(grad)
-    assert all(x.grad.dtype == x.dtype for x in inputs)
-    for what, x in zip("oqkv", (output.detach(), *(x.grad for x in inputs))):
-        found[f"{name} {what}"] = x.double().numpy()
-if size == 3:  # a group in which ranks are others than in the world
-    group = dist.new_group([1, 2])
-    if rank:
-        x = torch.full((rank, 4), float(rank))
-        found["group"] = ring_attention(x, x, x, group=group).numpy()
-    x = torch.zeros(rank + 1, 4)
-    try:
-        ring_attention(x, x[:1], x[:1], is_causal=True)
-    except ValueError as error:
-        found["error"] = str(error)
-np.savez(f"{folder}/found{rank}.npz", **found)
-dist.destroy_process_group()
-"""
-
 
 def run_processes(folder, size):
     """Run the worker in `size` processes; all are gone when this returns."""
-    started = [
-        subprocess.Popen(
-            [sys.executable, "-c", WORKER, str(rank), str(size), str(folder)],
-            env=os.environ | {"OMP_NUM_THREADS": "1"},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        for rank in range(size)
-    ]
+    command = [sys.executable, "-m", "tests.attnlib.ring_worker"]
+    logs, started = [folder / f"{rank}.txt" for rank in range(size)], []
+    deadline = time.monotonic() + PATIENCE
     try:
-        said = [process.communicate(timeout=180)[0] for process in started]
+        for rank, log in enumerate(logs):
+            with log.open("w", encoding="utf-8") as said:
+                process = subprocess.Popen(
+                    [*command, str(rank), str(size), str(folder)],
+                    env=os.environ | {"OMP_NUM_THREADS": "1"},
+                    stdout=said,
+                    stderr=subprocess.STDOUT,
+                    cwd=ROOT,
+                )
+            started.append(process)
+        while any(process.poll() is None for process in started):
+            if any(process.poll() for process in started):
+                break  # the others would wait for the one that failed
+            assert time.monotonic() < deadline, "the processes hang"
+            time.sleep(0.05)
     finally:
+        ends = [process.poll() for process in started]
         for process in started:
             process.kill()
             process.wait()
-    assert all(process.returncode == 0 for process in started), "\n".join(said)
+    assert ends == [0] * size, "\n".join(log.read_text("utf-8") for log in logs)
 
 
-@pytest.fixture(scope="module", params=SPLITS)
-def ran(request, tmp_path_factory):
-    """Return whole inputs, found parts in order of rank, for every case of a split."""
-    folder = tmp_path_factory.mktemp("ring")
-    rows = dict(zip("qk", SPLITS[request.param], strict=True))
-    rows |= {"v": rows["k"], "g": rows["q"]}
-    rng, whole, size = np.random.default_rng(5), {}, len(rows["q"])
+def rows_of(split):
+    """What -> its rows in each process."""
+    query, key = SPLITS[split]
+    return {"q": query, "k": key, "v": key, "g": query}
+
+
+def draw(split):
+    """Random whole inputs, and gradients of the output, of every case of a split."""
+    rows, rng, whole = rows_of(split), np.random.default_rng(5), {}
     for name, (*leads, _, _) in CASES.items():
         query, key, value = leads
         shapes = {"q": (query, E), "k": (key, E), "v": (value, EV), "g": (query, EV)}
@@ -117,16 +92,46 @@ def ran(request, tmp_path_factory):
             if name == "half":  # numbers that the processes can hold exactly
                 x = torch.tensor(x).bfloat16().double().numpy()
             whole[f"{name} {what}"] = x
-    for rank in range(size):
+    return whole
+
+
+def write_parts(folder, rows, whole):
+    """Write a file for each process, with its rows of everything."""
+    for rank in range(len(rows["q"])):
         parts = {}
         for label, x in whole.items():
             start = sum(rows[label[-1]][:rank])
             parts[label] = x[..., start : start + rows[label[-1]][rank], :]
-        np.savez(folder / f"{rank}.npz", **parts)
-    (folder / "cases.json").write_text(json.dumps({n: c[3:] for n, c in CASES.items()}))
-    run_processes(folder, size)
-    found = [dict(np.load(folder / f"found{rank}.npz")) for rank in range(size)]
-    return whole, found
+        np.savez(folder / f"given{rank}.npz", **parts)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Where three processes have answered every split, as far as they are in it."""
+    folder = tmp_path_factory.mktemp("ring")
+    for split in SPLITS:
+        (folder / split).mkdir()
+        write_parts(folder / split, rows_of(split), draw(split))
+    cases = {name: case[3:] for name, case in CASES.items()}
+    (folder / "cases.json").write_text(json.dumps(cases), encoding="utf-8")
+    run_processes(folder, size=3)
+    return folder
+
+
+@pytest.fixture(scope="module", params=SPLITS)
+def ran(request, folder):
+    """Return whole inputs, found parts in order of rank, for every case of a split."""
+    split = request.param
+    files = [
+        folder / split / f"found{rank}.npz" for rank in range(len(SPLITS[split][0]))
+    ]
+    return draw(split), [dict(np.load(file)) for file in files]
+
+
+@pytest.fixture
+def in_the_world(folder):
+    """What each of the three processes found in the group of all."""
+    return [dict(np.load(folder / f"world{rank}.npz")) for rank in range(3)]
 
 
 def joined(found, label):
@@ -169,21 +174,17 @@ def test_gradients_equal_those_of_one_process(ran, name):
 
 
 @needs_gloo
-@pytest.mark.parametrize("ran", ["three"], indirect=True)
-def test_a_group_within_the_world(ran):
+def test_a_group_within_the_world(in_the_world):
     """Processes 1 and 2 alone: one row of ones, two of twos; keys count three times."""
-    _, found = ran
     rows = np.repeat([1.0, 2.0, 2.0], 4).reshape(3, 4)
     weights = oracles.softmax(rows @ rows.T / 2)
-    assert_close(joined(found[1:], "group"), weights @ rows, dtype="float32")
+    assert_close(joined(in_the_world[1:], "group"), weights @ rows, dtype="float32")
 
 
 @needs_gloo
-@pytest.mark.parametrize("ran", ["three"], indirect=True)
-def test_causal_with_other_numbers_of_queries_and_keys(ran):
+def test_causal_with_other_numbers_of_queries_and_keys(in_the_world):
     """All processes raise, none is left waiting; the message tells the lengths."""
-    _, found = ran
-    for part in found:
+    for part in in_the_world:
         assert "L=1+2+3" in str(part["error"])
         assert "S=1+1+1" in str(part["error"])
 
