@@ -22,9 +22,9 @@ settings.register_profile(
 settings.load_profile("attnlib")
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module")
 def no_call_is_small():
-    """Send small arrays through the NumPy kernel too: else no test would meet it."""
+    """Send small arrays through the NumPy kernel too, where it is tested."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fused, "FEW", -1)
         patch.setattr(fused, "SINGLE", 0)

@@ -34,7 +34,8 @@ class AsArray:
     """Make arrays of one library on one device.
 
     Called with lists or NumPy arrays and the name of a dtype. Without a dtype, floats
-    become float64, and booleans and integers stay what they are.
+    become float64, and booleans and integers stay what they are. NumPy's memory is
+    read-only: a function that writes into an argument fails.
     """
 
     def __init__(self, library, xp, device=None):
@@ -46,8 +47,11 @@ class AsArray:
 
     def __call__(self, data, dtype=None):
         data = np.asarray(data)
-        dtype = getattr(self.xp, dtype or data.dtype.name)
+        name = dtype or data.dtype.name
+        dtype = getattr(self.xp, name)
         if self.device is None:
+            data = data.astype(name)  # a copy: the caller's array stays as it was
+            data.flags.writeable = False
             return self.xp.asarray(data, dtype=dtype)
         # torch.tensor copies: no test can change another's NumPy data through it
         return self.xp.tensor(data, dtype=dtype, device=self.device)

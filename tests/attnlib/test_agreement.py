@@ -14,6 +14,8 @@ import attnlib
 from tests.attnlib import arrays, cases, oracles
 from tests.attnlib.arrays import assert_close, assert_same_kind, to_numpy
 
+pytestmark = pytest.mark.usefixtures("no_call_is_small")
+
 IMPLEMENTATIONS = {
     "reference": attnlib.reference_attention,
     "tiled 1": partial(attnlib.tiled_attention, block_size=1),

@@ -159,6 +159,7 @@ def test_dtypes(asarray, rng):
         assert_close(weights, oracles.attention_weights(to_numpy(q), to_numpy(k)))
 
 
+@pytest.mark.usefixtures("no_call_is_small")
 @pytest.mark.parametrize("softcap", [None, np.float64(2.0)])
 def test_a_numpy_scale_keeps_float32(softcap, rng):
     """np.float64 scales, as from 1 / np.sqrt(64), do not turn the result to float64."""

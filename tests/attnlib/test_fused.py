@@ -30,6 +30,7 @@ from tests.attnlib.arrays import assert_close
 
 torch = pytest.importorskip("torch")
 dispatch = pytest.importorskip("torch.utils._python_dispatch")
+pytestmark = pytest.mark.usefixtures("no_call_is_small")
 
 
 class LargestResult(dispatch.TorchDispatchMode):

@@ -6,6 +6,7 @@ The numbers come from a seed: hypothesis chooses sizes, masks, options and the s
 from functools import partial
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,6 +14,8 @@ import attnlib
 from attnlib import KVCache, causal_mask
 from attnlib import scaled_dot_product_attention as sdpa
 from tests.attnlib.arrays import assert_close, each_implementation, to_numpy
+
+pytestmark = pytest.mark.usefixtures("no_call_is_small")
 
 NAMES = ["reference", "tiled", "fused"]
 seeds = st.integers(0, 2**32 - 1)
