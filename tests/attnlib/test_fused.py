@@ -5,6 +5,7 @@ That `fused_attention` equals the loops is in test_agreement.py.
 
 import concurrent.futures
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -26,7 +27,7 @@ from attnlib import (
     tiled_attention,
 )
 from tests.attnlib import oracles
-from tests.attnlib.arrays import assert_close
+from tests.attnlib.arrays import assert_close, maker
 
 torch = pytest.importorskip("torch")
 dispatch = pytest.importorskip("torch.utils._python_dispatch")
@@ -403,6 +404,28 @@ def test_torch_shares_grouped_heads(astensor, monkeypatch, rng):
     assert options["enable_gqa"]
     assert options["is_causal"]
     assert args[3] is None
+
+
+REFUSED = {
+    "E": ((3, 4), (3, 5), None, False),
+    "causal, L and S": ((3, 4), (5, 4), None, True),
+    "causal and a mask": ((3, 4), (3, 4), "bool", True),
+    "a mask of integers": ((3, 4), (3, 4), "int64", False),
+}
+
+
+@pytest.mark.parametrize("library", ["numpy", "torch"])
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_the_equation_refuses_is_refused(name, library):
+    """By the same words, whoever calls the kernel by its own name."""
+    query_shape, key_shape, mask, is_causal = REFUSED[name]
+    make = maker(library)
+    query, key = make(np.zeros(query_shape)), make(np.zeros(key_shape))
+    mask = None if mask is None else make(np.ones((3, 3)), mask)
+    with pytest.raises((TypeError, ValueError)) as expected:
+        reference_attention(query, key, key, mask, is_causal=is_causal)
+    with pytest.raises(expected.type, match=re.escape(str(expected.value))):
+        fused_attention(query, key, key, mask, is_causal=is_causal)
 
 
 @pytest.mark.parametrize("length", [8, 9])
