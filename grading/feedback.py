@@ -5,6 +5,8 @@ only what `judge` says to the student.
 """
 
 import html
+import json
+import re
 
 from attnlib.exercises import get
 
@@ -53,8 +55,13 @@ def page(title, body):
 
 def shown(text):
     """Escape a text, without characters that HTML forbids."""
+    return html.escape(printable(text))
+
+
+def printable(text):
+    """Return a text without control characters and halves of letters."""
     text = "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in str(text))
-    return html.escape(text.encode("utf-8", "replace").decode())
+    return text.encode("utf-8", "replace").decode()
 
 
 def number(points):
@@ -66,15 +73,19 @@ def feedback(student, assignment, graded):
     """Return the page for a student."""
     result = graded.result
     parts = [f"<p>{shown(student)}{lateness(graded)}</p>"]
-    scored = [row for row in result.rows if row.score is not None]
-    if scored:
-        total = f"{number(graded.points)} of {number(sum(r.max for r in scored))}"
-        parts.append(f"<p><strong>{total} points</strong> for what was checked.</p>")
+    if any(row.score is not None for row in result.rows):
+        parts.append(f"<p><strong>{total(graded)}</strong> for what was checked.</p>")
     parts += [section(place, row) for place, row in enumerate(result.rows, start=1)]
     if result.notes:
         items = "\n".join(f"<li>{shown(note)}</li>" for note in result.notes)
         parts.append(f"<section>\n<h2>Remarks</h2>\n<ul>\n{items}\n</ul>\n</section>")
     return page(f"Feedback: {assignment.name}", "\n".join(parts))
+
+
+def total(graded):
+    """Say how many points there are so far."""
+    most = sum(row.max for row in graded.result.rows if row.score is not None)
+    return f"{number(graded.points)} of {number(most)} points"
 
 
 def lateness(graded):
@@ -84,6 +95,36 @@ def lateness(graded):
     days = f"{graded.days} day{'s' if graded.days > 1 else ''} begun"
     cost = f" ({days}): {100 * graded.penalty:g} % off" if graded.penalty else ""
     return f" · handed in late{cost}"
+
+
+def in_short(graded):
+    """Return a line for each question, as HTML: for a comment on a platform."""
+    lines = [
+        f"{shown(row.question)}: {number(row.score)} of {number(row.max)} points"
+        + (f". {shown(row.reason)}" if row.reason else "")
+        for row in graded.result.rows
+    ]
+    return "<br>".join([*lines, *filter(None, [lateness(graded).strip(" ·")])])
+
+
+def notebook(student, assignment, graded):
+    """Return the page for a student as a notebook of Markdown, as text."""
+    lines = [f"# Feedback: {plain(assignment.name)}", plain(student + lateness(graded))]
+    lines += [f"**{total(graded)}** for what was checked."]
+    for place, row in enumerate(graded.result.rows, start=1):
+        points = "–" if row.score is None else number(row.score)
+        lines.append(f"## {place}. {plain(get(row.question).title)}")
+        lines.append(f"{WORDS[row.status][1]}: {points} of {number(row.max)} points")
+        lines += [plain(row.reason)] * bool(row.reason)
+    lines += [f"- {plain(note)}" for note in graded.result.notes]
+    cell = {"cell_type": "markdown", "metadata": {}, "source": "\n\n".join(lines)}
+    book = {"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 4}
+    return json.dumps(book, indent=1)
+
+
+def plain(text):
+    """Return a text that Markdown shows as it is."""
+    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", " ".join(printable(text).split()))
 
 
 def section(place, row):

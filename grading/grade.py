@@ -13,6 +13,7 @@ notebook for each student, and zips of these. Students' code runs in a sandbox
     written.html    the written answers, with their rubric, for you to read
     feedback/       a page for each student
     refused.csv     files that were not graded, and why
+    canvas.csv, moodle.csv, canvas-feedback.zip, moodle-feedback.zip: to upload there
 
 Points that you type into written.csv count from the next run on, for any question, and
 no run changes a line of yours there.
@@ -28,7 +29,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from grading import batch, intake, marks, report, settings
+from grading import batch, exports, intake, marks, report, settings
 from grading.notebook import Invalid, read_assignment
 from grading.sandbox.process import Worker
 from grading.sandbox.walls import (
@@ -100,6 +101,7 @@ def grade(options):
     if options.settings or (out / settings.NAME).exists():
         rules = settings.read(options.settings or out / settings.NAME)
     assignment = rules.applied(assignment)
+    exports.files(assignment, {}, rules)  # are their files there? before all else
     chosen, refused = intake.find(place, assignment, rules)
     if not chosen and not refused:
         raise intake.IntakeError(f"{place} holds no file")
@@ -120,7 +122,7 @@ def grade(options):
     ]
     remarks += marks.apply(typed, results)
     waiting = marks.ask_for(out, typed, results)
-    remarks += report.write(out, assignment, results, refused)
+    remarks += report.write(out, assignment, results, refused, rules)
     report.summarise(assignment, results, refused)
     again = sum(not graded.result.lasting for graded in results.values())
     if again:

@@ -10,6 +10,7 @@ import dataclasses
 import io
 
 from grading.outputs import harmless, write_atomically
+from grading.tables import decoded, delimiter
 
 NAME = "written.csv"
 COLUMNS = ["student", "question", "points", "comment"]
@@ -172,21 +173,6 @@ def read_table(path, needed):
     for row in rows:
         cells = [cell.strip() for cell in row] + [""] * len(head)
         yield rows.line_num, dict(zip(head, cells, strict=False))
-
-
-def decoded(data):
-    """Return the text of a file that a spreadsheet saved."""
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return data.decode("utf-16", "replace")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return data.decode("cp1252", "replace")
-
-
-def delimiter(text):
-    """Return what separates the columns in the first line."""
-    return max(",;\t", key=text.partition("\n")[0].count)
 
 
 def add_lines(path, rows):

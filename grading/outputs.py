@@ -11,33 +11,39 @@ import json
 import os
 
 
-def write_atomically(path, text):
-    """Write a file whole or not at all."""
+def write_atomically(path, content):
+    """Write a text or bytes into a file, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.part")
-    with part.open("w", encoding="utf-8", errors="replace", newline="") as stream:
-        stream.write(text)
+    with part.open("wb") as stream:
+        stream.write(as_bytes(content))
         stream.flush()
         os.fsync(stream.fileno())
     part.replace(path)
 
 
+def as_bytes(content):
+    """Return a text as bytes; bytes as they are."""
+    return content if isinstance(content, bytes) else content.encode("utf-8", "replace")
+
+
 def publish(out, files):
-    """Write {name: text} into a folder; return (name, new name) of what was kept."""
+    """Write {name: text or bytes} into a folder; return what was kept.
+
+    That is (name, new name) of each file that was changed by hand since.
+    """
     record = out / "state" / "written.json"
     before = json.loads(record.read_text("utf-8")) if record.exists() else {}
-    now = {
-        name: digest(text.encode("utf-8", "replace")) for name, text in files.items()
-    }
+    now = {name: digest(as_bytes(content)) for name, content in files.items()}
     kept = []
-    for name, text in files.items():
+    for name, content in files.items():
         path = out / name
         if path.exists() and digest(path.read_bytes()) not in (
             now[name],
             before.get(name),
         ):
             kept.append((name, keep(path).relative_to(out).as_posix()))
-        write_atomically(path, text)
+        write_atomically(path, content)
     write_atomically(record, json.dumps(before | now))
     return kept
 

@@ -85,6 +85,11 @@ def from_folders(file, around, sections):
     return Handed(clean(name), file, order, key=key, section=clean(section))
 
 
+def number_of(name):
+    """Return the number at the end of a platform's name for a student, or ""."""
+    return re.search(r"\d*$", name.strip())[0]
+
+
 def resubmission(file):
     """Return the number that a browser or Canvas gives to a second file of a name."""
     again = RESUBMISSION.search(Path(file.parts[-1]).stem)

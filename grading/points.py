@@ -9,19 +9,25 @@ from grading.scoring import Result
 class Graded:
     """A student's result; whether it came late, by how many days, and what that costs.
 
-    `penalty` is a share of the points.
+    `penalty` is a share of the points; `handed` the file that counts.
     """
 
     result: Result
     late: bool
     days: int = 0
     penalty: float = 0.0
+    handed: object = None
 
     @property
     def points(self):
         """All points so far, with the penalty."""
         scores = [row.score for row in self.result.rows if row.score is not None]
         return round(sum(scores) * (1 - self.penalty), 2)
+
+    @property
+    def open(self):
+        """How many answers have no points yet."""
+        return [row.score for row in self.result.rows].count(None)
 
 
 def graded(handed, result, assignment, settings):
@@ -30,7 +36,7 @@ def graded(handed, result, assignment, settings):
     rows = [priced(row, worth[row.question], settings) for row in result.rows]
     days = settings.days(handed)
     result = replace(result, rows=rows)
-    return Graded(result, days > 0, days, settings.penalty(days))
+    return Graded(result, days > 0, days, settings.penalty(days), handed)
 
 
 def priced(row, points, settings):

@@ -3,17 +3,17 @@
 import collections
 import re
 
-from grading import feedback
+from grading import exports, feedback
 from grading.outputs import harmless, publish, table, write_atomically
 
 COLUMNS = ["student", "assignment", "question", "score", "max", "status", "late"]
 TOTALS = ["student", "assignment", "points", "max", "open", "late", "penalty"]
 
 
-def write(out, assignment, results, refused):
-    """Write grades.csv, totals.csv, feedback/, written.html, refused.csv; say more.
+def write(out, assignment, results, refused, settings):
+    """Write grades.csv, totals.csv, feedback/, written.html, refused.csv, and exports.
 
-    Returns remarks: what was changed by hand since, and is kept.
+    Returns remarks: what was changed by hand since, and is kept; who is left out.
     """
     pages = page_names(results)
     files = {
@@ -25,9 +25,10 @@ def write(out, assignment, results, refused):
     files["refused.csv"] = table(["file", "reason"], refused)
     files["totals.csv"] = table(TOTALS, total_rows(assignment, results))
     grades = table([*COLUMNS, "reason"], grade_rows(assignment, results))
-    kept = publish(out, files | {"grades.csv": grades})
+    exported, remarks = exports.files(assignment, results, settings)
+    kept = publish(out, files | exported | {"grades.csv": grades})
     write_atomically(out / "state" / "grades.csv", grades)
-    return [f"{old} was changed by hand: kept as {new}" for old, new in kept]
+    return remarks + [f"{old} was changed by hand: kept as {new}" for old, new in kept]
 
 
 def total_rows(assignment, results):
@@ -37,10 +38,15 @@ def total_rows(assignment, results):
     """
     rows = []
     for student, graded in results.items():
-        unread = [row.score for row in graded.result.rows].count(None)
         late = "late" if graded.late else ""
         penalty = f"{100 * graded.penalty:g}" if graded.penalty else ""
-        line = f"{graded.points:g}", f"{assignment.maximum:g}", unread, late, penalty
+        line = (
+            f"{graded.points:g}",
+            f"{assignment.maximum:g}",
+            graded.open,
+            late,
+            penalty,
+        )
         rows.append((student, assignment.name, *line))
     return rows
 

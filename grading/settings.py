@@ -10,6 +10,10 @@
     days_late = {"ana lima_12" = 0}  # what you know better than the files' dates
     attnlib = "no points"     # where an answer calls what its task does not name
     cases = "same for all"    # else each student has cases of her own
+    canvas = "gradebook.csv"  # exported from Canvas, to be filled in
+    canvas_column = "Exercises 3"
+    moodle = "worksheet.csv"  # the grading worksheet downloaded from Moodle
+    moodle_column = "Grade"   # its name where Moodle speaks another language
 
 It lies in the folder OUT, as settings.toml, or is named with SETTINGS.
 """
@@ -17,6 +21,7 @@ It lies in the folder OUT, as settings.toml, or is named with SETTINGS.
 import datetime
 import difflib
 import math
+import pathlib
 import tomllib
 from dataclasses import dataclass, field, replace
 
@@ -43,6 +48,10 @@ class Settings:
     days_late: dict[str, float] = field(default_factory=dict)
     attnlib: str = "remark"
     cases: str = "per student"
+    canvas: pathlib.Path | None = None
+    canvas_column: str = ""
+    moodle: pathlib.Path | None = None
+    moodle_column: str = "Grade"
 
     def applied(self, assignment):
         """Return the assignment with the chosen questions, and their points."""
@@ -99,6 +108,9 @@ def read(path):
             raise SettingsError(f"{path}: {key} must be {what}, got {shown(value)}")
     if isinstance(found.get("questions"), list):
         found["questions"] = tuple(found["questions"])
+    for key in PATHS:
+        if key in found:
+            found[key] = path.parent / found[key]
     chosen = Settings(**found)
     if chosen.deadline is None:
         needs = "penalty_per_day" in found or chosen.attempt == ATTEMPTS[2]
@@ -149,6 +161,11 @@ def are_names(value):
     return texts and 0 < len(set(value)) == len(value)
 
 
+def is_name(value):
+    """Whether a value is a text, and not empty."""
+    return isinstance(value, str) and bool(value.strip())
+
+
 def one_of(*texts):
     """Return a check for one of some texts, and what to say."""
     return texts.__contains__, f"one of {', '.join(map(repr, texts))}"
@@ -168,4 +185,9 @@ KEYS = {  # whether a value fits, and what it must be
     "days_late": (are_numbers, 'a table of numbers >= 0, such as {"ana lima_12" = 0}'),
     "attnlib": one_of("remark", "no points"),
     "cases": one_of("per student", "same for all"),
+    "canvas": (is_name, 'a file, such as "gradebook.csv"'),
+    "canvas_column": (is_name, 'a column of that file, such as "Exercises 3"'),
+    "moodle": (is_name, 'a file, such as "worksheet.csv"'),
+    "moodle_column": (is_name, 'a column of that file, such as "Grade"'),
 }
+PATHS = ("canvas", "moodle")  # relative to the settings themselves

@@ -17,6 +17,7 @@ from grading.notebook import Invalid, read_assignment, read_submission
 from grading.points import Graded
 from grading.sandbox import process, session, wire
 from grading.sandbox.walls import Sandbox, SandboxError
+from grading.settings import DEFAULTS
 from tests.grading.hostile import books
 
 BOOK = books.text(books.submission())
@@ -245,8 +246,9 @@ def test_a_lone_surrogate_reaches_every_page(assignment, tmp_path, capfd):
     result = scoring.score(data, assignment, 3, sandbox=None)
     assert "another assignment" in result.rows[0].reason
     assert result.rows[0].reason.encode("utf-8")
+    refused = [("\ud800.pdf", "no \ud800")]
     results = {"ana": Graded(result, late=False)}
-    report.write(tmp_path, assignment, results, [("\ud800.pdf", "no \ud800")])
+    report.write(tmp_path, assignment, results, refused, DEFAULTS)
     report.summarise(assignment, results, [])
     assert capfd.readouterr().out.encode("utf-8")
 
@@ -256,7 +258,7 @@ def test_a_long_name_of_four_byte_letters_has_a_page(assignment, tmp_path):
     other = owners.clean("\U00020000" * 62 + "\U00020001")
     result = scoring.invalid(assignment, "why")
     results = {s: Graded(result, late=False) for s in (student, other)}
-    report.write(tmp_path, assignment, results, [])
+    report.write(tmp_path, assignment, results, [], DEFAULTS)
     assert len([*(tmp_path / "feedback").glob("*.html")]) == 2
 
 

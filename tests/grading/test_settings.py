@@ -27,6 +27,10 @@ penalty_cap = 25
 days_late = {ana = 0}
 attnlib = "no points"
 cases = "same for all"
+canvas = "gradebook.csv"
+canvas_column = "Exercises 3"
+moodle = "worksheet.csv"
+moodle_column = "Bewertung"
 """
 
 
@@ -50,6 +54,7 @@ def test_every_key_is_read(tmp_path):
     assert keys == [*settings.KEYS]
     assert [k for k in keys if getattr(found, k) == getattr(settings.DEFAULTS, k)] == []
     assert found.deadline == DEADLINE
+    assert found.canvas == tmp_path / "gradebook.csv"
     assert read(tmp_path, "") == settings.DEFAULTS
 
 
