@@ -22,7 +22,7 @@ OFFLINE := PIP_NO_INDEX=1 PIP_FIND_LINKS="file://$(subst $(space),%20,$(CURDIR))
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help book serve pdf crawl test notebooks check lint format bench assignments grade links colab binder repeats wheelhouse zip lock test-lowest test-newest clean
+.PHONY: help book serve pdf slides crawl test notebooks check lint format bench assignments grade links colab binder repeats wheelhouse zip lock test-lowest test-newest clean
 
 help: ## say what each command does
 	@awk -F ':.*## ' '/^##@ /{printf "\n%s\n", substr($$0, 5)} \
@@ -63,6 +63,9 @@ grade: $(READY) ## grade ASSIGNMENT=03_scaling SUBMISSIONS=folder-or-zip (SETTIN
 	@$(RUN) -m grading.grade "$(ASSIGNMENT)" "$(SUBMISSIONS)" --jobs "$(JOBS)" \
 	  $(if $(SETTINGS),--settings "$(SETTINGS)") $(if $(OUT),--out "$(OUT)") \
 	  $(if $(NEW_CASES),--new-cases) $(if $(NO_SANDBOX),--no-sandbox)
+
+slides: $(READY) ## make slides of a chapter, which open offline (CHAPTER=01_intuition)
+	@$(RUN) -m book.slides "$(CHAPTER)"
 
 ##@ For authors
 
