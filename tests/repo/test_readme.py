@@ -61,3 +61,11 @@ def test_help_shows_every_command_in_a_group():
     ).stdout
     for target in re.findall(r"(?m)^([a-z-]+):.*## ", makefile):
         assert f"  make {target} " in shown
+
+
+def test_what_students_helpers_are_asked_not_to_open_is_there():
+    """`chapters/exercises/AGENTS.md` names rooms by their present names."""
+    text = (ROOT / "chapters/exercises/AGENTS.md").read_text(encoding="utf-8")
+    rooms = re.findall(r"`([a-z/]+/)`", text)
+    assert len(rooms) == 3
+    assert [room for room in rooms if not (ROOT / room).is_dir()] == []
