@@ -108,9 +108,11 @@ binder: $(READY) ## do Binder's steps afresh, run every notebook in JupyterLab (
 repeats: $(READY) ## run every notebook five times: threads, hash seeds, BLAS (ARGS="--runs 1 2")
 	@$(RUN) -m replay repeats $(ARGS)
 
-lock: $(READY) ## write requirements.txt anew from requirements.in (ARGS=--upgrade: the newest)
-	@$(RUN) -m uv pip compile --universal --quiet $(ARGS) \
-	  --output-file requirements.txt requirements.in
+LOCK := $(RUN) -m uv pip compile --universal --quiet
+lock: $(READY) ## write the locks anew from requirements.in (ARGS=--upgrade: the newest)
+	@$(LOCK) $(ARGS) --output-file requirements.txt requirements.in
+	@$(LOCK) --generate-hashes --constraints requirements.txt \
+	  --output-file .github/requirements.txt .github/requirements.in
 
 test-lowest: ## run unit tests and notebooks on the lowest versions (PYTHON=, TORCH=, ARGS=)
 	@$(PYTHON) -m replay.versions lowest $(if $(TORCH),--torch "$(TORCH)") $(ARGS)

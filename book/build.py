@@ -21,8 +21,8 @@ from pathlib import Path
 import yaml
 
 from book import feed, formulas, live, page_parts, theme
-from course.address import PLACEHOLDER, setting
 from course.paths import ROOT
+from course.repository import PLACEHOLDER, setting
 
 ANSI = re.compile(r"\x1b\[[0-9;]*m")  # the colours of a terminal
 

@@ -24,8 +24,9 @@ from pathlib import Path
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
 from book import hrefs
-from course.address import ADDRESSES, FORM, setting, site
+from course.address import ADDRESSES
 from course.paths import ROOT
+from course.repository import FORM, setting, site
 
 # Where a crawl begins; all but the first may be missing.
 SEEDS = ["index.html", "searchindex.js", "objects.inv", "sitemap.xml", "feed.xml"]

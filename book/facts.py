@@ -9,7 +9,7 @@ from pathlib import Path
 
 import yaml
 
-from course.address import setting
+from course.repository import setting
 
 # Pages that are made from another file, which is the one to edit.
 SOURCES = {

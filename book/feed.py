@@ -1,23 +1,13 @@
 """The Atom feed of the book: one entry for each version of CHANGELOG.md."""
 
-import re
 import xml.etree.ElementTree as ET
 
 from markdown_it import MarkdownIt
 
-from course.address import site
+from book.changelog import versions
+from course.repository import site
 
-VERSION = re.compile(r"(?m)^## \[(?P<version>[^\]]+)\] - (?P<day>\d{4}-\d\d-\d\d)$")
 NAMESPACE = "http://www.w3.org/2005/Atom"
-
-
-def versions(changelog):
-    """Yield (version, day, what changed as Markdown), as CHANGELOG.md orders them."""
-    found = list(VERSION.finditer(changelog))
-    ends = [match.start() for match in found[1:]] + [len(changelog)]
-    for match, end in zip(found, ends, strict=False):  # no version, no entry
-        text = re.split(r"(?m)^(?=\[[^\]]+\]: |## )", changelog[match.end() : end])[0]
-        yield match["version"], match["day"], text.strip()
 
 
 def feed(changelog, title, author, url):

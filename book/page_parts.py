@@ -10,7 +10,7 @@ import re
 import urllib.parse
 
 from book.facts import facts, git, is_checkout, source
-from course.address import site
+from course.repository import site
 
 PICTURE = {
     "file": "social.png",

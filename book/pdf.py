@@ -23,8 +23,8 @@ from pypdf import PdfWriter
 from pypdf.generic import NameObject, TextStringObject
 
 from book import build, page_parts
-from course.address import site
 from course.paths import ROOT
+from course.repository import site
 
 TAG = re.compile(r"<[A-Za-z][^>]*>")
 ATTRIBUTE = re.compile(r'\b(id|href|src|for|headers|aria-labelledby)="([^"]*)"')

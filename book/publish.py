@@ -20,9 +20,9 @@ import tomllib
 import zipfile
 from pathlib import Path, PurePosixPath
 
-from book import feed
-from course.address import setting
+from book.changelog import versions
 from course.paths import ROOT
+from course.repository import setting
 
 TOP = "attention-book"  # the one folder in a zip
 TAG = re.compile(r"v(\d+)\.(\d+)\.(\d+)((?:a|b|rc)\d+)?")
@@ -83,7 +83,7 @@ def problems(tag, root=ROOT):
 def notes(tag, root=ROOT):
     """Return what CHANGELOG.md says of a version."""
     text = (root / "CHANGELOG.md").read_text(encoding="utf-8")
-    said = {f"v{version}": body for version, _, body in feed.versions(text)}
+    said = {f"v{version}": body for version, _, body in versions(text)}
     if not said.get(tag):
         raise PublishError(f"CHANGELOG.md says nothing of {tag.removeprefix('v')}")
     return said[tag]

@@ -21,11 +21,7 @@ import yaml
 
 from course import notebooks
 from course.paths import ROOT
-
-PLACEHOLDER = "https://github.com/attention-course/attention-course"
-FORM = re.compile(r"https://github\.com/([A-Za-z0-9-]+/\w[\w.-]*)")
-BRANCH = re.compile(r"\w[\w.-]*")
-COMMIT = re.compile(r"[0-9a-f]{7,40}")
+from course.repository import FORM, PLACEHOLDER, AddressError, checked, setting, site
 
 # Every way to point at a repository; some name a branch of it after the name.
 WHO = r"(?P<who>[A-Za-z0-9-]+/\w[\w-]*(?:\.(?!git\b)\w[\w-]*)*)(?:\.git\b)?"
@@ -43,43 +39,9 @@ BOOK = re.compile(r"https://[A-Za-z0-9-]+\.github\.io/[\w.-]*/?")
 FOREIGN = {"you/fork", "googlecolab/backend-info", "googlecolab/colabtools"}
 
 # These hold addresses as examples of what is right and wrong.
-EXAMPLES = {"course/address.py", "tests/repo/test_address.py"}
+EXAMPLES = {"course/repository.py", "tests/repo/test_address.py"}
 ALWAYS_LEFT_OUT = [".git", "vendor", "node_modules", ".venv*"]
 SET_UP_STARTS = notebooks.SET_UP.partition(":")[0]
-
-
-class AddressError(ValueError):
-    """Says what is wrong with an address, and what one looks like."""
-
-
-def checked(url, branch="main", commit=None):
-    """Return the setting for an address; raise AddressError where it is malformed."""
-    form = FORM.fullmatch(url.removesuffix("/").removesuffix(".git"))
-    if not form:
-        raise AddressError(
-            f"the address must look like https://github.com/you/fork, got {url!r}"
-        )
-    if not BRANCH.fullmatch(branch):
-        raise AddressError(
-            f"the branch must be a name without a slash, such as main, got {branch!r}"
-        )
-    if commit and not COMMIT.fullmatch(commit):
-        raise AddressError(f"a commit is 7 to 40 digits of 0-9 and a-f, got {commit!r}")
-    return {"url": form[0], "branch": branch} | ({"commit": commit} if commit else {})
-
-
-def setting(root):
-    """Return url, branch and, where there is one, commit, as _config.yml names them."""
-    text = (root / "_config.yml").read_text(encoding="utf-8")
-    named = yaml.safe_load(text)["repository"]
-    return checked(named["url"], str(named["branch"]), named.get("commit"))
-
-
-def site(url):
-    """Return the address at which GitHub Pages shows the book; it ends in a slash."""
-    owner, name = FORM.fullmatch(url)[1].split("/")
-    home = f"https://{owner.lower()}.github.io/"
-    return home if home == f"https://{name.lower()}/" else f"{home}{name}/"
 
 
 def text_files(root):

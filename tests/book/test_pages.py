@@ -17,7 +17,7 @@ import xml.etree.ElementTree as ET
 import pytest
 import yaml
 
-from book import build, feed, page_parts
+from book import build, changelog, feed, page_parts
 from course import address
 from tests.browser import look
 from tests.fixtures import ROOT, run_build
@@ -209,7 +209,7 @@ def test_versions_end_where_the_next_begins():
         "# Changes\n\n## [Unreleased]\n\nx\n\n## [0.2.0] - 2031-02-03\n\n- b\n\n"
         "## [0.1.0] - 2030-01-02\n\n- a\n\n[0.1.0]: https://example.org\n"
     )
-    assert list(feed.versions(text)) == [
+    assert list(changelog.versions(text)) == [
         ("0.2.0", "2031-02-03", "- b"),
         ("0.1.0", "2030-01-02", "- a"),
     ]
@@ -222,7 +222,7 @@ def test_a_changelog_without_a_version_is_refused():
 
 def test_the_newest_version_is_that_of_the_package():
     text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
-    version, day, _ = next(feed.versions(text))
+    version, day, _ = next(changelog.versions(text))
     assert version == NOW["version"] == NOW["cff"]["version"]
     assert day == str(NOW["cff"]["date-released"])
 

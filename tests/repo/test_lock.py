@@ -26,10 +26,11 @@ RENEW = "`make lock` writes requirements.txt anew"
 @functools.cache
 def requirements(name):
     """The requirements of a file, in order; each with what stands in its comment."""
-    text = (ROOT / name).read_text(encoding="utf-8")
+    text = (ROOT / name).read_text(encoding="utf-8").replace("\\\n", "")
     found = []
     for line in text.splitlines():
         wanted, _, comment = line.partition("#")
+        wanted = wanted.partition(" --hash=")[0]
         if wanted.strip() and not wanted.startswith("-c "):
             found.append((Requirement(wanted), comment.strip()))
     return found
@@ -233,3 +234,37 @@ def test_the_lock_serves_every_python_and_system_that_is_promised():
         ]
         assert len(lines) == 1, f"{wanted} has another version elsewhere"
         assert lines[0].marker is None, wanted
+
+
+# ------------------------------------------------- the jobs that may write to GitHub
+
+THIRD_PARTY = """\
+import sys
+from importlib import metadata
+import book.publish
+brings = metadata.packages_distributions()
+tops = {name.partition(".")[0] for name in sys.modules}
+print(*{name for top in tops & set(brings) for name in brings[top]})
+"""
+
+
+def test_what_publishes_imports_what_its_lock_holds():
+    """What the interpreter loads by itself at its start does not count."""
+    runs = [
+        subprocess.run(
+            [sys.executable, "-c", text], cwd=ROOT, capture_output=True, text=True
+        )
+        for text in (THIRD_PARTY, THIRD_PARTY.replace("import book.publish\n", ""))
+    ]
+    with_it, without = ({canonical(n) for n in r.stdout.split()} for r in runs)
+    assert with_it - without == names(".github/requirements.txt")
+
+
+def test_the_lock_with_hashes_is_that_of_the_others():
+    text = (ROOT / ".github/requirements.txt").read_text(encoding="utf-8")
+    pins = [wanted for wanted, _ in requirements(".github/requirements.txt")]
+    assert names(".github/requirements.in") <= {canonical(pin.name) for pin in pins}
+    for pin in pins:
+        assert str(pin.specifier) == f"=={locked(canonical(pin.name))}", RENEW
+        assert re.search(rf"(?m)^{pin.name}==\S+ \\\n    --hash=sha256:\w{{64}}", text)
+    assert not re.search(r"https?:|index-url|find-links|file:", text)

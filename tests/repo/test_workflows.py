@@ -77,6 +77,25 @@ def unknown_targets(workflow):
     return sorted(names - TARGETS)
 
 
+def loose_installs(workflow):
+    """What pip installs by no lock; by none with hashes, in a job that may write."""
+    found = []
+    for name, job in workflow["jobs"].items():
+        lock = "--require-hashes" if (workflow["name"], name) in WRITES else LOCKED
+        lines = [line for step in job.get("steps", []) for line in run_lines(step)]
+        lines = [line for line in lines if " pip install" in line]
+        found += [line for line in lines if not re.search(lock, line)]
+    return found
+
+
+LOCKED = r"-[rc] requirements[\w-]*\.txt|--no-deps --editable \."
+
+
+def run_lines(step):
+    """The lines of a step's script."""
+    return step.get("run", "").splitlines()
+
+
 def missing_files(workflow):
     """Scripts and tools that are named and not there."""
     names = {name for text in scripts(workflow) for name in SCRIPT.findall(text)}
@@ -126,6 +145,7 @@ CHECKS = [
     loose_permissions,
     endless_jobs,
     unknown_targets,
+    loose_installs,
     missing_files,
     lost_artifacts,
     unknown_needs,
@@ -197,6 +217,18 @@ def with_step(**step):
         ),
         (endless_jobs, SOUND | {"jobs": {"one": {"steps": []}}}),
         (unknown_targets, with_step(run="make test nonsense")),
+        (loose_installs, with_step(run="python -m pip install pyyaml")),
+        (
+            loose_installs,
+            {
+                "name": "pages",
+                "jobs": {
+                    "publish": {
+                        "steps": [{"run": "python -m pip install -r requirements.txt"}]
+                    }
+                },
+            },
+        ),
         (missing_files, with_step(run="python -m book.nonsense")),
         (
             missing_files,
