@@ -17,7 +17,10 @@ from nbconvert import SlidesExporter
 from course.paths import ROOT
 
 OUT = ROOT / "_build" / "slides"
-LOADED = {"reveal": "book/reveal", "mathjax": "book/static/vendor/mathjax"}
+LOADED = {
+    "reveal": "book/templates/slides/vendor/reveal",
+    "mathjax": "book/static/vendor/mathjax",
+}
 QUESTION = "**Before you run it"
 LAST = re.compile(r"## (Exercises|Sources|What this chapter did not show)")
 HEADING = re.compile(r"#{1,6} ")
