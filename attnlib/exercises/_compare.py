@@ -1,5 +1,7 @@
 """How a result differs from the right one, in words that do not give it away."""
 
+import itertools
+
 import numpy as np
 
 KINDS = {
@@ -11,17 +13,17 @@ KINDS = {
 }
 
 
-def difference(got, want, rtol, name="your result", amounts=True):
+def difference(got, want, rtol, name="your result", amounts=True, parts=()):
     """Return a sentence on how `got` differs from `want`, or None where it does not.
 
     Both are plain data. A list of numbers counts as an array, a list as a tuple, an
     integer as a real number of the same value; NaN equals NaN. `amounts=False` leaves
-    out by how much.
+    out by how much; `parts` are the names of a tuple's entries.
     """
     if isinstance(want, dict):
         return dict_difference(got, want, rtol, name, amounts)
     if isinstance(want, list | tuple):
-        return sequence_difference(got, want, rtol, name, amounts)
+        return sequence_difference(got, want, rtol, name, amounts, parts)
     if want is None or isinstance(want, str):
         if type(got) is not type(want):
             return f"{name} is {described(got)}; {described(want)} is expected"
@@ -47,15 +49,26 @@ def dict_difference(got, want, rtol, name, amounts):
     return None
 
 
-def sequence_difference(got, want, rtol, name, amounts):
-    """Compare the lengths, then part by part."""
+def sequence_difference(got, want, rtol, name, amounts, parts):
+    """Compare the lengths, then part by part; say so where only the order is wrong."""
     if not isinstance(got, list | tuple) or len(got) != len(want):
-        return f"{name} is {described(got)}; {described(want)} is expected"
+        named = f" ({', '.join(parts)})" if parts else ""
+        return f"{name} is {described(got)}; {described(want)}{named} is expected"
     for number, (left, right) in enumerate(zip(got, want, strict=True), start=1):
-        part = f"part {number} of {name}"
+        part = f"your `{parts[number - 1]}`" if parts else f"part {number} of {name}"
         if found := difference(left, right, rtol, part, amounts):
+            if parts and in_another_order(got, want, rtol):
+                return f"your parts are right, in another order than {', '.join(parts)}"
             return found
     return None
+
+
+def in_another_order(got, want, rtol):
+    """Whether the parts are right after an exchange of places."""
+    return any(
+        not any(difference(x, y, rtol) for x, y in zip(order, want, strict=True))
+        for order in itertools.permutations(got)
+    )
 
 
 def array_difference(got, want, rtol, name, amounts):
@@ -115,13 +128,23 @@ def value_difference(got, want, wrong, rtol, name, amounts):
     with np.errstate(invalid="ignore"):
         error = np.where(wrong, np.abs(got - want), 0.0)
     worst = np.unravel_index(np.argmax(error), error.shape)
-    side = "large" if got[worst] > want[worst] else "small"
-    by = f", by {error[worst]:.1g}" if amounts else ""
+    off = how_far(got[worst], want[worst], amounts)
     if not got.ndim:
-        return f"{name} is too {side}{by}"
+        return f"{name} is {off}"
     at = list(map(int, worst))
-    found = f"{name} is wrong{share(wrong)}. The worst is {at}: too {side}{by}"
+    found = f"{name} is wrong{share(wrong)}. The worst is {at}: {off}"
     return found + pattern(got, want, rtol)
+
+
+def how_far(got, want, amounts):
+    """Say in which direction a number is off, and by how much, if that is a number."""
+    if np.isinf(got):
+        finite = "a finite number" if np.isfinite(want) else f"{want}"
+        return f"{got}, where {finite} is expected"
+    if np.isinf(want):
+        return "finite, where an infinite number is expected"
+    side = "large" if got > want else "small"
+    return f"too {side}" + f", by {abs(got - want):.1g}" * amounts
 
 
 def pattern(got, want, rtol):

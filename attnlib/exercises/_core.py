@@ -42,6 +42,7 @@ class Exercise:
     A result counts as right within `rtol` of its largest entry; integers, truth values
     and texts exactly. `why_rtol` is the reason where `rtol` is not the usual one.
     `torch`: an answer that takes tensors only is called with tensors.
+    `parts`: the names of the results, where there are several.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Exercise:
     rtol: float = RTOL
     why_rtol: str = ""
     torch: bool = False
+    parts: tuple[str, ...] = ()
 
     def draw(self, seed):
         """Return the cases that follow from `seed`, an integer >= 0.
@@ -97,10 +99,21 @@ def in_single(case, dtype):
 
 
 @dataclass(frozen=True)
+class Failure:
+    """A case that is not right: what was returned, if anything, and what is right."""
+
+    case: Case
+    returned: bool
+    got: object
+    want: object
+
+
+@dataclass(frozen=True)
 class Verdict:
     """What `judge` found; `mistake` where a known one explains the answer.
 
-    `right` counts the cases that are right, of those in `tried`.
+    `right` counts the cases that are right, of those in `tried`. `failure` is the first
+    that is not; it holds what the message must not tell where the cases are secret.
     """
 
     passed: bool
@@ -108,3 +121,4 @@ class Verdict:
     mistake: Mistake | None
     tried: tuple[str, ...]
     right: int = 0
+    failure: Failure | None = None

@@ -1,18 +1,26 @@
 """Judge an answer: right, or a known mistake, or what differs and where."""
 
+import ast
 import contextlib
 import inspect
+import re
 import sys
+import textwrap
+import traceback
 import warnings
 from dataclasses import dataclass
 
 import numpy as np
 
 from attnlib.exercises._compare import difference
-from attnlib.exercises._core import Verdict
+from attnlib.exercises._core import Failure, Verdict
 from attnlib.exercises._plain import Unusable, copied, identical, plain, to_tensors
 
 NOT_YET = "Not answered yet"
+FOR_TENSORS = re.compile(
+    r"\bTensors?\b|'numpy\.ndarray' object has no attribute"
+    r"|'int' object is not callable"  # x.size(-1)
+)
 
 
 class Stopped(Unusable):
@@ -37,6 +45,8 @@ class Outcome:
     text: str = ""
     unusable: str | None = None
     stopped: bool = False
+    line: str = ""  # where it was raised, in words
+    tensors: bool = False  # the arguments were torch's
     changed: tuple[int | str, ...] = ()  # places or keywords of arguments
 
 
@@ -65,11 +75,21 @@ def judge(exercise, answer, seed):
     if right == len(cases):
         return Verdict(True, "right", None, tried, right)
     if all(is_empty(outcome) for outcome in outcomes):
-        hint = "." if outcomes[0].raised else ", or without a return: it returned None."
-        return Verdict(False, f"{NOT_YET}{hint}", None, tried)
-    if mistake := reproduced(exercise, cases, outcomes):
-        return Verdict(False, mistake.sentence, mistake, tried, right)
-    return Verdict(False, generic(exercise, cases, problems), None, tried, right)
+        return Verdict(False, f"{NOT_YET}{why_empty(answer, outcomes[0])}", None, tried)
+    mistake = reproduced(exercise, cases, outcomes)
+    said = mistake.sentence if mistake else generic(exercise, cases, problems)
+    failure = first_failure(exercise, cases, outcomes, wants, problems)
+    return Verdict(False, said, mistake, tried, right, failure)
+
+
+def first_failure(exercise, cases, outcomes, wants, problems):
+    """Return the first case that is not right; None for a value, which has none."""
+    if exercise.kind == "value":
+        return None
+    place = next(i for i, found in enumerate(problems) if found)
+    outcome = outcomes[place]
+    returned = not (outcome.raised or outcome.unusable)
+    return Failure(cases[place], returned, outcome.result, wants[place])
 
 
 def unfit(exercise, answer):
@@ -93,12 +113,22 @@ def observe_all(exercise, answer, cases):
             return value
 
     outcomes = calls_of(answer, cases, direct)
-    if exercise.torch and "torch" in sys.modules and any(o.raised for o in outcomes):
+    if exercise.torch and "torch" in sys.modules and count_raised(outcomes):
         again = calls_of(answer, cases, with_tensors)
-        wants_tensors = any("must be Tensor" in outcome.text for outcome in outcomes)
-        if wants_tensors or not any(outcome.raised for outcome in again):
+        fewer = count_raised(again) < count_raised(outcomes)
+        if fewer or any(map(wants_tensors, outcomes)):
             return again
     return outcomes
+
+
+def count_raised(outcomes):
+    """How many calls raised an exception."""
+    return sum(outcome.raised is not None for outcome in outcomes)
+
+
+def wants_tensors(outcome):
+    """Whether a call raised what torch's functions, or methods of tensors, raise."""
+    return bool(outcome.raised and FOR_TENSORS.search(outcome.text))
 
 
 def calls_of(answer, cases, call):
@@ -131,17 +161,32 @@ def observe(function, case, call=direct):
     except Unusable as error:
         found = {"unusable": short(error), "stopped": isinstance(error, Stopped)}
     except Raised as error:
-        found = {"raised": error.kind, "text": short(error.text)}
+        found = {"raised": error.kind, "text": short(error.text)}  # it tells its line
     except (KeyboardInterrupt, SystemExit) as error:
         if getattr(function, "remote", False):
             raise
         found = {"raised": type(error).__name__, "text": short(error), "stopped": True}
     except BaseException as error:
         found = {"raised": type(error).__name__, "text": short(error)}
+        found["line"] = line_of(error)
     before = {**dict(enumerate(case.args)), **case.kwargs}
     after = {**dict(enumerate(args)), **kwargs}
     changed = (key for key in before if not identical(before[key], after[key]))
-    return Outcome(**found, changed=tuple(changed))
+    return Outcome(**found, changed=tuple(changed), tensors=call is with_tensors)
+
+
+def line_of(error):
+    """Say which line of the answer's own file, or cell, raised; "" where none did."""
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if frame.filename != __file__
+    ]
+    own = [frame for frame in frames if frame.filename == frames[0].filename]
+    if not own:
+        return ""
+    code = textwrap.shorten(own[-1].line or "", 60, placeholder=" ...")
+    return f"line {own[-1].lineno}" + f", `{code}`" * bool(code)
 
 
 @contextlib.contextmanager
@@ -168,22 +213,47 @@ def is_empty(outcome):
     return outcome.result is None and not outcome.unusable
 
 
+def why_empty(answer, outcome):
+    """Say what makes an answer look like a stub."""
+    if not outcome.raised:
+        return ", or without a return: it returned None."
+    if has_more_than_a_stub(answer):
+        return (
+            f": your function runs into {outcome.line}, which stood there before. "
+            "Delete that line, and return your result."
+        )
+    return "."
+
+
+def has_more_than_a_stub(function):
+    """Whether a function's source, where it can be read, has several statements."""
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+    except (OSError, TypeError, SyntaxError):
+        return False
+    body = getattr(tree.body[0], "body", None)
+    own = [x for x in body if not is_text(x)] if isinstance(body, list) else []
+    return len(own) > 1
+
+
+def is_text(statement):
+    """Whether a statement is a docstring."""
+    return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
+
+
 def problem(exercise, outcome, want):
     """Say what is wrong with one outcome; None if it is right."""
     if outcome.unusable:
         return outcome.unusable
     if outcome.raised:
-        text = f": {outcome.text.removesuffix('.')}" if outcome.text else ""
-        text = f"It raised {outcome.raised}{text}."
-        if outcome.raised == "TypeError":
-            call = inspect.signature(exercise.reference)
-            text += f" It is called as {exercise.name}{call}."
-        return text
+        return raised(exercise, outcome)
     if outcome.result is None and want is not None:
         return "It returned None: a return is missing."
     amounts = exercise.kind == "function"
-    if found := difference(outcome.result, want, exercise.rtol, amounts=amounts):
-        return f"{found[0].upper()}{found[1:]}.{half(outcome.result)}"
+    how = {"amounts": amounts, "parts": exercise.parts}
+    if found := difference(outcome.result, want, exercise.rtol, **how):
+        hint = half(outcome.result) or in_tensors(outcome)
+        return f"{found[0].upper()}{found[1:]}.{hint}"
     if outcome.changed:
         names = list(inspect.signature(exercise.reference).parameters)
         keys = (names[k] if isinstance(k, int) else k for k in outcome.changed)
@@ -193,6 +263,24 @@ def problem(exercise, outcome, want):
             "place, which its caller may still need. Work on a copy."
         )
     return None
+
+
+def raised(exercise, outcome):
+    """Say what a call raised, where, and how it was called where that may be why."""
+    text = f": {outcome.text.removesuffix('.')}" if outcome.text else ""
+    where = f" in {outcome.line}" if outcome.line else ""
+    text = f"It raised {outcome.raised}{where}{text}."
+    if outcome.raised == "TypeError":
+        call = inspect.signature(exercise.reference)
+        text += f" It is called as {exercise.name}{call}."
+    if wants_tensors(outcome) and not exercise.torch:
+        return f"{text} This exercise is for NumPy: it is called with arrays."
+    return text + in_tensors(outcome)
+
+
+def in_tensors(outcome):
+    """Say that the arguments were tensors, and of which dtype."""
+    return " It was called with tensors, which are float64." if outcome.tensors else ""
 
 
 def half(result):
@@ -232,10 +320,15 @@ def same_throughout(known, outcomes, rtol):
     says too little, since a hundred slips raise a ValueError.
     """
     known = list(known)
-    if all(o.raised for o in outcomes) and known[0].text != outcomes[0].text:
+    if all(o.raised for o in outcomes) and words(known[0]) != words(outcomes[0]):
         return False
     pairs = zip(known, outcomes, strict=True)
     return all(same_outcome(mine, other, rtol) for mine, other in pairs)
+
+
+def words(outcome):
+    """What an exception says, without the line that a call elsewhere adds to it."""
+    return re.sub(r" \(line \d+\)$", "", outcome.text)
 
 
 def same_outcome(known, outcome, rtol):

@@ -50,6 +50,7 @@ PROJECTIONS = Exercise(
     minutes=6,
     difficulty=1,
     points=2,
+    parts=("query", "key", "value"),
     reference=projections,
     cases=projections_cases,
     torch=True,
@@ -577,6 +578,7 @@ ATTENTION_BACKWARD = Exercise(
     points=7,
     rtol=1e-3,
     why_rtol="float32 with keys around 512, whose differences count",
+    parts=("gradient by query", "gradient by key", "gradient by value"),
     reference=attention_backward,
     cases=lambda rng: [
         Case(

@@ -569,6 +569,7 @@ DECODE_STEP = Exercise(
     minutes=15,
     difficulty=3,
     points=5,
+    parts=("output", "key", "value"),
     reference=decode_step,
     cases=decode_cases,
     torch=True,

@@ -79,8 +79,8 @@ ATTENTION_FLOPS = Exercise(
         ),
         Mistake(
             lambda L, S, E, Ev: L * S * (2 * E - 1) + L * Ev * (2 * S - 1),
-            "You left out the addition to 0 that starts each sum: here n products that "
-            "are summed count as n multiply-adds, 2 n FLOPs, as libraries count.",
+            "You left out the addition to 0 that starts each sum: here a sum of n "
+            "products counts n multiplications and n additions, so 2 n FLOPs.",
         ),
         Mistake(
             lambda L, S, E, Ev: 2 * L * S * (E + Ev) + L * S,
@@ -492,6 +492,7 @@ ABSORB_BLOCK = Exercise(
     minutes=20,
     difficulty=3,
     points=6,
+    parts=("maximum", "total", "output"),
     reference=absorb_block,
     cases=absorb_block_cases,
     mistakes=(

@@ -253,6 +253,7 @@ LSTM_STEP = Exercise(
     minutes=18,
     difficulty=3,
     points=5,
+    parts=("h", "c"),
     reference=lstm_step,
     cases=lstm_step_cases,
     torch=True,

@@ -158,6 +158,7 @@ PARTS_FROM_WEIGHTS = Exercise(
     minutes=12,
     difficulty=3,
     points=4,
+    parts=("bias", "variance"),
     reference=parts_from_weights,
     cases=from_weights_cases,
     torch=True,

@@ -25,6 +25,7 @@ from attnlib.exercises import (
     Stopped,
     Unusable,
     check,
+    check_all,
     exercises,
     get,
     judge,
@@ -287,6 +288,45 @@ def test_source_scores_everything(path):
     assert all(" is right. Tried " in text for text in shown)
 
 
+LARGE = re.compile(
+    r"large (score|norm|logit)|thousand|near \d{3}|spread over|logit \d{3} above"
+    r"|far (below|above|smaller)|that are \d{4} apart"
+)
+
+
+@judged
+def test_a_task_announces_very_large_scores_where_a_case_has_them(exercise):
+    path = next(p for p in SOURCES if int(p.stem[:2]) == exercise.chapter)
+    (task,) = (
+        cell.source
+        for cell in notebooks.read(path).cells
+        if cell.metadata.nbgrader.grade_id == f"{exercise.name}-task"
+    )
+    if any(LARGE.search(case.what) for case in exercise.draw(0)):
+        assert re.search(r"very large|of any size", task.partition("<details>")[0])
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
+def test_a_source_says_how_it_works(path):
+    cells = notebooks.read(path).cells
+    for words in (
+        "shows a case that fails",
+        "check_all(globals())",
+        "SciPy",
+        "float64",
+    ):
+        assert words in cells[1].source
+    assert "import numpy as np" in cells[2].source
+    used = any("math." in cell.source for cell in cells if cell.cell_type == "code")
+    assert ("import math" in cells[2].source) == used
+
+
+def test_the_chapters_on_cost_and_on_losses_import_math():
+    for path in SOURCES:
+        if path.stem[:2] in ("06", "08"):
+            assert "import math" in notebooks.read(path).cells[2].source
+
+
 def broken(change):
     """What is said about a source after a change of its text."""
 
@@ -470,7 +510,7 @@ class Mute(Exception):
         (lambda x: (2 * x).astype(np.float16), "float16, which carries 3 digits"),
         (lambda x: x.astype(object), "an array of dtype object"),
         (with_entry(np.nan), r"NaN .* in 1 of 12 entries, first at \[1, 2\]"),
-        (with_entry(np.inf), r"wrong in 1 of 12 entries, .*too large, by inf"),
+        (with_entry(np.inf), r"in 1 of 12 .*: inf, where a finite number is expected"),
         (with_entry(7), r"3 rows of 4\. .*wrong in 1 of 12 .*\[1, 2\]: too large"),
         (lambda x: -2 * x, "Every sign is reversed"),
         (lambda x: 6 * x, "off by the same factor"),
@@ -483,9 +523,9 @@ class Mute(Exception):
         (lambda x: Liar(), "a thing of type Liar"),
         (lambda x: [Liar()], "a thing of type Liar"),
         (lambda x, y: x, r"raised TypeError.* It is called as double\(x\)"),
-        (raising(ValueError("odd\n  text")), "It raised ValueError: odd text"),
-        (raising(ValueError("x" * 999)), r"ValueError: x{197}\.\.\.$"),
-        (raising(Mute()), r"It raised Mute\."),
+        (raising(ValueError("odd\n  text")), "`raise error`: odd text"),
+        (raising(ValueError("x" * 999)), r"It raised ValueError in .*: x{197}\.\.\.$"),
+        (raising(Mute()), r"It raised Mute in line \d+, `raise error`\.$"),
         (raising(SystemExit(3)), "It raised SystemExit: 3"),
         (raising(KeyboardInterrupt()), "It raised KeyboardInterrupt"),
         (raising(Raised("ZeroDivisionError", "elsewhere")), "ZeroDivisionError: else"),
@@ -520,7 +560,10 @@ WRONG_AT_0 = "your result is wrong in 2 of 2 entries, first at [0]. The worst is
         (3.00001, 3, "your result is too large, by 1e-05$"),
         (2.0, 3.0, "your result is too small, by 1$"),
         ([1.0, 3.5], A, r"wrong in 1 of 2 entries, first at \[1\].*: too large, by 2$"),
-        ([1.0, -np.inf], A, r"\[1\]: too small, by inf$"),
+        ([1.0, -np.inf], A, r"\[1\]: -inf, where a finite number is expected$"),
+        (-np.inf * A, np.inf * A, r"\[0\]: -inf, where inf is expected$"),
+        (A, np.inf * A, r"\[0\]: finite, where an infinite number is expected$"),
+        (np.inf, 1.0, "your result is inf, where a finite number is expected$"),
         ([0.0, 0.0], A, re.escape(f"{WRONG_AT_0}[1]: too small, by 2") + "$"),
         (A, np.zeros(2), re.escape(f"{WRONG_AT_0}[1]: too large, by 2") + "$"),
         ([5.0], A[:1], r"\[0\]: too large, by 4$"),
@@ -656,6 +699,85 @@ def test_tensors_where_an_answer_takes_nothing_else():
     assert plain(bfloat).dtype == np.float32
 
 
+def in_torch_but_for_one(x):
+    return torch.add(x, x) if x.ndim == 2 else torch.add(x, x).flatten().reshape(5, 7)
+
+
+def test_a_torch_answer_that_fails_in_one_case_is_told_what_torch_says():
+    message = said(in_torch_but_for_one, dataclasses.replace(DOUBLE, torch=True))
+    assert message.startswith("Right in 1 of 2 cases.")
+    assert "It raised RuntimeError in line" in message
+    assert "shape '[5, 7]' is invalid" in message
+    assert message.endswith("It was called with tensors, which are float64.")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        lambda x: torch.add(x, 2 * x),
+        lambda x: torch.cat([x, x]),
+        lambda x: x.unsqueeze(0),
+        lambda x: x.reshape(x.size(0), -1),
+    ],
+)
+def test_where_an_exercise_is_for_numpy_a_torch_answer_is_told_so(answer):
+    words = "This exercise is for NumPy: it is called with arrays."
+    assert said(answer).endswith(words)
+    with_torch = said(answer, dataclasses.replace(DOUBLE, torch=True))
+    assert with_torch.endswith("It was called with tensors, which are float64.")
+
+
+def half_written(x):
+    """A docstring."""
+    result = 2 * x  # noqa: F841
+    raise NotImplementedError("write your answer here")
+
+
+def untouched(x):
+    """A docstring."""
+    # YOUR CODE HERE
+    raise NotImplementedError("write your answer here")
+
+
+def test_a_line_that_was_left_of_the_stub_is_named():
+    assert said(untouched) == "Not answered yet."
+    message = said(half_written)
+    assert message.startswith("Not answered yet: your function runs into line ")
+    assert "`raise NotImplementedError(" in message
+    assert message.endswith("Delete that line, and return your result.")
+
+
+def calls_another(x):
+    return np.linalg.inv(x[..., :2, :3])
+
+
+def test_the_line_is_the_students_own():
+    """Not that of the library where the exception came up."""
+    line = calls_another.__code__.co_firstlineno + 1
+    words = (
+        f"It raised LinAlgError in line {line}, `return np.linalg.inv(x[..., :2, :3])`"
+    )
+    assert words in said(calls_another)
+
+
+def test_parts_are_called_by_their_names():
+    pair = dataclasses.replace(
+        DOUBLE, reference=lambda x: (x, x.mT), parts=("rows", "columns")
+    )
+    assert "Your `columns` is wrong in" in said(lambda x: (x, x.mT + 1), pair)
+    assert "Your `rows` has the shape" in said(lambda x: (x[0], x.mT), pair)
+    swapped = said(lambda x: (x.mT, x), pair)
+    assert "Your parts are right, in another order than rows, columns." in swapped
+    assert "a tuple of 2 (rows, columns) is expected" in said(lambda x: x, pair)
+
+
+@judged
+def test_parts_fit_to_what_the_reference_returns(exercise):
+    for case in exercise.draw(0):
+        result = observe(exercise.reference, case).result
+        assert len(exercise.parts) == (len(result) if isinstance(result, tuple) else 0)
+
+
 def test_an_interrupt_is_ours_where_the_answer_runs_elsewhere():
     answer = raising(KeyboardInterrupt())
     answer.remote = True
@@ -734,11 +856,17 @@ def test_plain_data():
 # ---------------------------------------------------------------- the front door
 
 
-def test_check_shows_what_was_tried():
+@pytest.fixture
+def nothing_right(monkeypatch):
+    monkeypatch.setattr("attnlib.exercises.RIGHT", set())
+
+
+def test_check_shows_what_was_tried(nothing_right):
     report = repr(check("scaled_scores", get("scaled_scores").reference))
-    first, *lines = report.split("\n")
+    first, *lines, tally = report.split("\n")
     assert first == f"scaled_scores is right. Tried {len(lines)} cases:"
     assert lines[0] == "  - one query, 2 keys, 9 features"
+    assert tally == "1 of 7 right in chapter 3."
     assert report == repr(check("scaled_scores", get("scaled_scores").reference))
 
 
@@ -747,7 +875,7 @@ def test_report_of_one_and_of_two_cases():
     assert repr(Right("x", ("one", "two"))).startswith("x is right. Tried 2 cases:\n")
 
 
-def test_check_raises_with_the_sentence():
+def test_check_raises_with_the_sentence(nothing_right):
     mistake = get("scaled_scores").mistakes[0]
     with pytest.raises(
         NotYet, match=r"^scaled_scores: You left the scale out"
@@ -755,8 +883,49 @@ def test_check_raises_with_the_sentence():
         check("scaled_scores", mistake.function)
     assert isinstance(caught.value, AssertionError)
     shown = caught.value._render_traceback_()
-    assert " ".join(shown) == f"Not yet. scaled_scores: {mistake.sentence}"
+    sentence = shown[: shown.index("")]
+    assert " ".join(sentence) == f"Not yet. scaled_scores: {mistake.sentence}"
     assert max(map(len, shown)) <= 88
+
+
+def test_tally_follows_the_last_answers(nothing_right):
+    """A right answer counts once; one that is changed and wrong counts no more."""
+    right, wrong = get("scaled_scores").reference, get("scaled_scores").mistakes[0]
+    check("scaled_scores", right)
+    check("scaled_scores", right)
+    assert repr(check("score_variance", get("score_variance").reference)).endswith(
+        "\n2 of 7 right in chapter 3."
+    )
+    with pytest.raises(NotYet) as caught:
+        check("scaled_scores", wrong.function)
+    assert caught.value._render_traceback_()[-1] == "1 of 7 right in chapter 3."
+    with pytest.raises(NotYet) as caught:  # another chapter, where nothing is right
+        check("lookup", None)
+    assert str(caught.value) == "lookup: Not answered yet."
+
+
+def test_check_all_judges_what_is_there(nothing_right):
+    answers = {
+        "scaled_scores": get("scaled_scores").reference,
+        "stable_softmax": get("stable_softmax").mistakes[0].function,
+        "softmax_jacobian": None,
+        "something_else": 5,
+    }
+    lines = repr(check_all(answers)).split("\n")
+    assert lines[0] == "1 of 7 right in chapter 3."
+    assert lines[1:3] == [
+        "  - score_variance: not answered yet",
+        "  - scaled_scores: right",
+    ]
+    assert lines[3].startswith(
+        "  - stable_softmax: not yet. You took exp of the scores"
+    )
+    assert "  - softmax_jacobian: not yet. Not answered yet." in lines
+    assert lines[-1] == "  - vanishing_gradients: a person reads this one"
+    assert max(map(len, lines)) <= 88
+    whole = repr(check_all({}, chapter=1)).split("\n")
+    assert whole[0] == "0 of 4 right in chapter 1."
+    assert repr(check_all({})) == "No answer here has the name of an exercise."
 
 
 def test_unknown_names_and_written_questions():
