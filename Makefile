@@ -22,7 +22,7 @@ OFFLINE := PIP_NO_INDEX=1 PIP_FIND_LINKS="file://$(subst $(space),%20,$(CURDIR))
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help book serve pdf slides crawl test notebooks check lint format bench assignments grade links colab binder repeats wheelhouse zip lock test-lowest test-newest clean
+.PHONY: help book serve pdf slides links test notebooks tidy check lint format bench assignments grade address colab binder repeats wheelhouse zip lock test-lowest test-newest clean
 
 help: ## say what each command does
 	@awk -F ':.*## ' '/^##@ /{printf "\n%s\n", substr($$0, 5)} \
@@ -69,11 +69,14 @@ slides: $(READY) ## make slides of a chapter, which open offline (CHAPTER=01_int
 
 ##@ For authors
 
-check: $(READY) ## check the notebooks as they are stored, without running them
-	@$(RUN) -m course.notebooks check $(FILES)
+check: $(READY) ## check the notebooks as they are stored, without running them (FILES=)
+	@$(RUN) -m course check $(FILES)
 
-notebooks: $(READY) ## run every notebook and store its outputs in normal form (FILES="...")
-	@$(RUN) -m course.notebooks execute $(FILES)
+notebooks: $(READY) ## run the notebooks whose code was changed, store outputs (ALL=1, FILES=)
+	@$(RUN) -m course execute $(if $(ALL),--all) $(FILES)
+
+tidy: $(READY) ## store the notebooks in normal form, without running them (FILES=)
+	@$(RUN) -m course tidy $(FILES)
 
 lint: $(READY) ## check the style of code and notebooks
 	$(RUN) -m ruff check .
@@ -86,13 +89,13 @@ format: $(READY) ## format code and notebooks (run `make notebooks` after it)
 test: $(READY) lint ## check everything: code, notebooks (run and compared), book, browser
 	$(OFFLINE) $(RUN) -m pytest --nbval -n $(JOBS) --dist loadscope $(ARGS)
 
-crawl: book ## follow every link within the built book
+links: book ## follow every link within the built book
 	@$(RUN) -m book.crawl $(ARGS)
 
 ##@ For maintainers
 
-links: $(READY) ## write the repository's address everywhere (REPO=, BRANCH=); alone: check
-	@$(RUN) -m course.address $(if $(REPO),"$(REPO)" $(if $(BRANCH),--branch "$(BRANCH)"),--check)
+address: $(READY) ## write the repository's address everywhere (REPO=, BRANCH=); alone: check
+	@$(RUN) -m course address $(if $(REPO),"$(REPO)" $(if $(BRANCH),--branch "$(BRANCH)"),--check)
 
 bench: $(READY) ## measure attention beside its peers, and make the page of results (ARGS="--full --runs 3")
 	@OMP_NUM_THREADS=$(CORES) OPENBLAS_NUM_THREADS=$(CORES) MKL_NUM_THREADS=$(CORES) \

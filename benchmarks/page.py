@@ -168,7 +168,7 @@ def left_out(results):
 def course(results):
     """Return the tables of the course itself, or what to run where there are none."""
     if results is None:
-        return "Not recorded yet: `python -m course.timings` measures it."
+        return "Not recorded yet: `python -m course timings` measures it."
     seconds = results["notebook_seconds"]
     rows = [(f"`{name}`", f"{value:.0f} s") for name, value in seconds.items()]
     rows.append(("the book, from stored outputs", f"{results['build_seconds']:.0f} s"))

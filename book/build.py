@@ -18,11 +18,10 @@ import tempfile
 import time
 from pathlib import Path
 
-import yaml
-
 from book import feed, formulas, live, page_parts, theme
 from course.paths import ROOT
 from course.repository import PLACEHOLDER, setting
+from course.toc import config, pages
 
 ANSI = re.compile(r"\x1b\[[0-9;]*m")  # the colours of a terminal
 
@@ -46,18 +45,6 @@ REDIRECT = """<!DOCTYPE html>
 
 class BookError(Exception):
     """Says why there is no book."""
-
-
-def read_yaml(path):
-    """Return what a YAML file holds."""
-    return yaml.safe_load(path.read_text(encoding="utf-8"))
-
-
-def pages(root):
-    """Return every page named in _toc.yml, without its ending, in reading order."""
-    toc = read_yaml(root / "_toc.yml")
-    parts = toc.get("parts", [toc])
-    return [toc["root"]] + [c["file"] for part in parts for c in part["chapters"]]
 
 
 def unexecuted_cells(path):
@@ -109,7 +96,7 @@ def finish(root, built):
                 "requirements.txt names?"
             )
     values = {
-        "title": html.escape(read_yaml(root / "_config.yml")["title"]),
+        "title": html.escape(config(root)["title"]),
         "page": f"{pages(root)[0]}.html",
     }
     (built / "index.html").write_text(REDIRECT.format(**values), encoding="utf-8")
@@ -128,10 +115,10 @@ def finish(root, built):
 
 def changes(root):
     """Return the feed of the book, made from CHANGELOG.md."""
-    config = read_yaml(root / "_config.yml")
+    settings = config(root)
     text = (root / "CHANGELOG.md").read_text(encoding="utf-8")
     url = setting(root)["url"]
-    return feed.feed(text, config["title"], config["author"], url)
+    return feed.feed(text, settings["title"], settings["author"], url)
 
 
 def link_pages(built):
@@ -177,7 +164,7 @@ def main(arguments=None):
     if setting(root)["url"] == PLACEHOLDER:
         print(
             f"The pages still name the place-holder {PLACEHOLDER}; write your "
-            "own address with `make links REPO=https://github.com/you/fork`"
+            "own address with `make address REPO=https://github.com/you/fork`"
         )
 
 

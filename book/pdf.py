@@ -9,10 +9,8 @@ the formulas and prints it, with the book's own style for paper. Build the book 
 
 import argparse
 import html
-import os
 import posixpath
 import re
-import shutil
 import sys
 import time
 import urllib.parse
@@ -22,8 +20,9 @@ from playwright.sync_api import Error, sync_playwright
 from pypdf import PdfWriter
 from pypdf.generic import NameObject, TextStringObject
 
-from book import build, page_parts
-from course.paths import ROOT
+from book import page_parts
+from course import toc
+from course.paths import ROOT, find_chromium
 from course.repository import site
 
 TAG = re.compile(r"<[A-Za-z][^>]*>")
@@ -76,11 +75,9 @@ class PdfError(Exception):
     """Says why there is no PDF."""
 
 
-def find_chromium():
+def chromium():
     """Return the path of a Chromium; raise PdfError where there is none."""
-    names = ["chromium", "chromium-browser", "google-chrome"]
-    found = next(filter(None, map(shutil.which, names)), None)
-    path = os.environ.get("CHROMIUM") or found
+    path = find_chromium()
     if not path:
         raise PdfError(
             "the PDF is printed by Chromium, and there is none; install one "
@@ -176,7 +173,7 @@ def address_in_book(name, value, page, places, home):
 def print_pdf(document, output, say):
     """Let Chromium print an HTML file; `say` is told how far it is."""
     with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=find_chromium(), args=FLAGS)
+        browser = play.chromium.launch(executable_path=chromium(), args=FLAGS)
         page = browser.new_page(color_scheme="light", reduced_motion="reduce")
         page.set_default_timeout(0)
         page.route("http*://**", lambda route: route.abort())
@@ -231,8 +228,8 @@ def outline_items(above):
 def make(root, built, pages, output, say=print):
     """Print these pages of the built book into one PDF."""
     now = page_parts.facts(root)
-    author = build.read_yaml(root / "_config.yml")["author"]
-    find_chromium()
+    author = toc.config(root)["author"]
+    chromium()
     output.parent.mkdir(parents=True, exist_ok=True)
     document = built / "_whole_book.html"
     try:
@@ -256,7 +253,7 @@ def main(arguments=None):
     parser.add_argument("--pages", nargs="+", help="default: all of _toc.yml")
     parser.add_argument("--built", type=Path, default=ROOT / "_build" / "html")
     options = parser.parse_args(arguments)
-    pages, started = options.pages or build.pages(ROOT), time.monotonic()
+    pages, started = options.pages or toc.pages(), time.monotonic()
 
     def say(what):
         print(f"{time.monotonic() - started:4.0f} s  {what}", flush=True)

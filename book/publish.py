@@ -71,7 +71,7 @@ def problems(tag, root=ROOT):
     if now["branch"] != tag:
         found.append(
             f"the set-up cells install from {now['branch']}; in the commit that you "
-            f"tag, run `make links REPO={now['url']} BRANCH={tag}`"
+            f"tag, run `make address REPO={now['url']} BRANCH={tag}`"
         )
     try:
         notes(tag, root)

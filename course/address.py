@@ -1,7 +1,7 @@
 """Write the repository's address everywhere, from one setting, and find stale ones.
 
-    python -m course.address https://github.com/you/fork [--branch main] [--commit SHA]
-    python -m course.address --check       say what disagrees with _config.yml; exit 1
+    python -m course address https://github.com/you/fork [--branch main] [--commit SHA]
+    python -m course address --check       say what disagrees with _config.yml; exit 1
 
 The setting is `repository` in _config.yml. From it follow the set-up cell of every
 notebook, README.md, CITATION.cff and every other link to the repository. A commit is
@@ -41,7 +41,6 @@ FOREIGN = {"you/fork", "googlecolab/backend-info", "googlecolab/colabtools"}
 # These hold addresses as examples of what is right and wrong.
 EXAMPLES = {"course/repository.py", "tests/repo/test_address.py"}
 ALWAYS_LEFT_OUT = [".git", "vendor", "node_modules", ".venv*"]
-SET_UP_STARTS = notebooks.SET_UP.partition(":")[0]
 
 
 def text_files(root):
@@ -104,14 +103,18 @@ def scalar(value):
 def notebook_text(text, old, new):
     """Return a notebook with its set-up cell and its links renewed, outputs as is."""
     nb = nbformat.reads(text, as_version=4)
-    before = [cell.source for cell in nb.cells]
+    before, ids = [cell.source for cell in nb.cells], notebooks.ids_of_code(nb)
     for cell in nb.cells:
         cell.source = renewed(cell.source, old, new)
-    if nb.cells and nb.cells[0].source.startswith(SET_UP_STARTS):
+    if nb.cells and nb.cells[0].source.startswith(notebooks.SET_UP_STARTS):
         nb.cells[0].source = notebooks.set_up_source(new)
     if [cell.source for cell in nb.cells] == before:
         return text
-    notebooks.put_ids(nb)
+    for cell, old_id, new_id in zip(
+        notebooks.code(nb), ids, notebooks.ids_of_code(nb), strict=True
+    ):
+        if cell.id == old_id:  # it ran, and need not run again for an address
+            cell.id = new_id
     return notebooks.as_text(nb)
 
 
@@ -175,7 +178,9 @@ def stale(text, now):
 def main(arguments=None):
     """Run the command line; return the exit status."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m course address",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("url", nargs="?", help="https://github.com/you/fork")
     parser.add_argument("--branch", help="default: the one that _config.yml names")
@@ -195,7 +200,3 @@ def main(arguments=None):
     except AddressError as error:
         sys.exit(str(error))
     return int(bool(found))
-
-
-if __name__ == "__main__":
-    sys.exit(main())

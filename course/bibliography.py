@@ -1,6 +1,4 @@
-"""Write the bibliography where attnlib finds it, `attnlib/sources.json`.
-
-    python -m course.bibliography        write it from chapters/references.bib
+"""The bibliography as attnlib finds it, `attnlib/sources.json`.
 
 A claim of kind "source" looks there, also where the package was installed alone.
 """
@@ -33,7 +31,3 @@ def entries():
 def text():
     """Return what is to be stored."""
     return json.dumps(entries(), indent=1, ensure_ascii=False) + "\n"
-
-
-if __name__ == "__main__":
-    STORED.write_text(text(), encoding="utf-8")

@@ -5,7 +5,7 @@ Needs PyYAML and nothing else, since the jobs that publish install nothing else.
 
 import re
 
-import yaml
+from course.toc import config
 
 PLACEHOLDER = "https://github.com/attention-course/attention-course"
 FORM = re.compile(r"https://github\.com/([A-Za-z0-9-]+/\w[\w.-]*)")
@@ -35,8 +35,7 @@ def checked(url, branch="main", commit=None):
 
 def setting(root):
     """Return url, branch and, where there is one, commit, as _config.yml names them."""
-    text = (root / "_config.yml").read_text(encoding="utf-8")
-    named = yaml.safe_load(text)["repository"]
+    named = config(root)["repository"]
     return checked(named["url"], str(named["branch"]), named.get("commit"))
 
 

@@ -1,6 +1,6 @@
 """The course itself: seconds of notebooks, build and tests; bytes of pages.
 
-python -m course.timings [--tests] [--output FILE]
+python -m course timings [--tests] [--output FILE]
 """
 
 import argparse
@@ -15,12 +15,11 @@ import sys
 import tempfile
 import time
 
-import nbclient
 from tqdm import tqdm
 
 from benchmarks import measure
 from benchmarks.attention import commit, rounded
-from course import notebooks
+from course import execute, notebooks, toc
 from course.paths import ROOT
 
 RESULTS = ROOT / "benchmarks" / "results" / "course.json"
@@ -29,15 +28,8 @@ STYLE = re.compile(r'rel="(?:stylesheet|preload|icon|shortcut icon)"')
 
 
 def notebook_seconds(path):
-    """Execute a notebook in its own folder without storing it; return the seconds."""
-    start = time.perf_counter()
-    nbclient.NotebookClient(
-        notebooks.read(path),
-        timeout=600,
-        kernel_name="python3",
-        resources={"metadata": {"path": str(path.parent)}},
-    ).execute()
-    return time.perf_counter() - start
+    """Run a notebook in its own folder without storing it; return the seconds."""
+    return execute.run(notebooks.read(path), path.parent)
 
 
 def command_seconds(*command):
@@ -75,11 +67,11 @@ def sent_bytes(path):
 
 def main(arguments):
     """Run the command line."""
-    parser = argparse.ArgumentParser(prog="python -m course.timings")
+    parser = argparse.ArgumentParser(prog="python -m course timings")
     parser.add_argument("--tests", action="store_true", help="time the tests as well")
     parser.add_argument("--output", type=pathlib.Path, default=RESULTS)
     options = parser.parse_args(arguments)
-    paths = tqdm(notebooks.notebooks(), desc="notebooks", unit="notebook")
+    paths = tqdm(toc.chapters(), desc="notebooks", unit="notebook")
     seconds = {path.stem: notebook_seconds(path) for path in paths}
     with tempfile.TemporaryDirectory() as folder:
         book = pathlib.Path(folder) / "html"

@@ -14,10 +14,11 @@ import argparse
 import sys
 from pathlib import Path
 
-import nbclient
 import nbformat
 
 from course import marks, notebooks
+from course.execute import run
+from course.notebooks import NotebookError
 from course.paths import ASSIGNMENTS, CHAPTERS, SOURCES
 from grading.solutions import without_solutions
 
@@ -32,11 +33,8 @@ class AssignmentError(Exception):
 
 
 def generate(path, execute=True):
-    """Return the text of a students' notebook; AssignmentError for a bad source."""
-    try:
-        source = notebooks.read(path)
-    except Exception as error:
-        raise AssignmentError(f"{path} cannot be read as a notebook: {error}") from None
+    """Return the text of a students' notebook; an error for a bad source."""
+    source = notebooks.read(path)
     if found := list(marks.problems(source)):
         raise AssignmentError("\n".join(f"{path.name}: {said}" for said in found))
     nb = notebooks.normalise(source)
@@ -67,14 +65,7 @@ def normalise(nb):
 def executed(nb, name):
     """Run a notebook: each check says that nothing is answered, nothing else fails."""
     nb = nbformat.from_dict(nb)
-    nbclient.NotebookClient(
-        nb,
-        timeout=600,
-        kernel_name="python3",
-        record_timing=False,
-        resources={"metadata": {"path": str(CHAPTERS)}},
-        allow_errors=True,
-    ).execute()
+    run(nb, CHAPTERS, allow_errors=True)
     for cell in nb.cells:
         failed = [o for o in cell.get("outputs", []) if o.output_type == "error"]
         said = [f"{output.ename}: {output.evalue}" for output in failed]
@@ -115,7 +106,7 @@ def main(arguments=None):
         if chosen.check:
             return compare(paths, folder, not chosen.no_outputs)
         return write(paths, folder)
-    except AssignmentError as error:
+    except (AssignmentError, NotebookError) as error:
         print(f"assignments: {error}", file=sys.stderr)
         return 2
 

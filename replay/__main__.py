@@ -18,16 +18,16 @@ import argparse
 import pathlib
 import sys
 
-from course import notebooks
+from course import toc
+from course.paths import ASSIGNMENTS, ROOT, SOURCES
 from replay import binder, colab, environments, lab_server, repeats
 
-ROOT = notebooks.ROOT
 FIVE = range(1, 6)
 
 
 def published():
-    """The notebooks that a reader opens: the chapters, then the exercises' releases."""
-    return notebooks.notebooks() + sorted(ROOT.glob("chapters/exercises/*.ipynb"))
+    """The notebooks that a reader opens: the chapters, then the students' notebooks."""
+    return toc.chapters() + sorted(ASSIGNMENTS.glob("*.ipynb"))
 
 
 def chosen(paths, only):
@@ -54,7 +54,7 @@ def run_binder(options):
 
 def run_repeats(options):
     """Run everything several times; return what differs. The sources run too."""
-    paths = published() + sorted(ROOT.glob("exercises/*.ipynb"))
+    paths = published() + sorted(SOURCES.glob("*.ipynb"))
     return repeats.repeats(chosen(paths, options.only), options.runs)
 
 

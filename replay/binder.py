@@ -13,10 +13,9 @@ import socket
 import tempfile
 import time
 
-from course import notebooks
+from course.paths import ROOT
 from replay import environments, lab, runner
 
-ROOT = notebooks.ROOT
 # From repo2docker 2026.4.0: buildpacks/conda/environment.py-3.11-linux-64.lock
 OWN = (
     "ipykernel==7.0.1",

@@ -9,10 +9,10 @@ import pathlib
 import sys
 import tempfile
 
-from course import notebooks
+from course.paths import ROOT
+from course.repository import setting
 from replay import environments, runner
 
-ROOT = notebooks.ROOT
 PACKAGES = ROOT / "replay" / "colab.txt"
 PIP = "pip==24.1.2"
 MAY_BE_INSTALLED = {"attnlib", "array-api-compat", "anywidget", "psygnal"}
@@ -30,7 +30,7 @@ NO_NETWORK = {
 
 def replay(paths, options):
     """Run them all; print a table; return the faults."""
-    repository = notebooks.config()["repository"]
+    repository = setting(ROOT)
     ref = repository.get("commit") or repository["branch"]
     python = environment(options)
     with tempfile.TemporaryDirectory() as text:

@@ -10,9 +10,8 @@ import venv
 
 import nbformat
 
-from course import notebooks
+from course.paths import ROOT, python_of
 
-ROOT = notebooks.ROOT
 # Variables that would let the running environment show through.
 OWN = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "PYTHONHASHSEED")
 OWN += ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -103,12 +102,6 @@ def cached(folder, requirements, *before):
         call(python, "-m", "pip", "install", "--quiet", "-r", requirements)
         note.write_text(wanted, encoding="utf-8")
     return python_of(folder)
-
-
-def python_of(folder):
-    """The Python of an environment."""
-    place = "Scripts/python.exe" if os.name == "nt" else "bin/python"
-    return folder / place
 
 
 def packages(python):

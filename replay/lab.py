@@ -2,15 +2,14 @@
 
 import contextlib
 import os
-import shutil
 import time
 
 import nbformat
 from playwright.sync_api import Error, sync_playwright
 
+from course.paths import find_chromium
 from replay import environments, lab_server, runner
 
-BROWSERS = ["chromium", "chromium-browser", "google-chrome"]
 LONGEST = 600_000  # milliseconds for a whole notebook
 
 
@@ -23,8 +22,7 @@ def served(python, folder):
 @contextlib.contextmanager
 def page_of(home, path):
     """Open a file of the server in a fresh profile; yield the page."""
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
-    chromium = os.environ.get("CHROMIUM") or found
+    chromium = find_chromium()
     if chromium is None:
         raise environments.ReplayError(
             "the replay of Binder needs Chromium on the PATH"

@@ -17,9 +17,9 @@ from jupyter_client import AsyncKernelManager
 from jupyter_client.kernelspec import KernelSpecManager
 
 from course import notebooks
+from course.notebooks import WIDGET_VIEW, code
 
 LIVE = 'class="attn-live"'
-WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 UNANSWERED = "Not answered yet."
 SHOWN = ("text/plain", "text/html")
 SECONDS = 600
@@ -45,11 +45,6 @@ class Run:
     def set_up_seconds(self):
         """Seconds of the first cell, the set-up cell."""
         return duration(code(self.nb)[0]) or 0.0
-
-
-def code(nb):
-    """The cells of code, in order."""
-    return [cell for cell in nb.cells if cell.cell_type == "code"]
 
 
 def duration(cell):

@@ -13,12 +13,11 @@ place with others in PIP_EXTRA_INDEX_URL, as pytorch.org describes. --torch name
 """
 
 import argparse
-import os
 import re
 import subprocess
 import sys
 
-from course.paths import ROOT
+from course.paths import ROOT, python_of
 
 # What is tested with the pinned versions alone, and why.
 LEFT_OUT = {
@@ -89,7 +88,7 @@ def set_up(kind, named):
     """Make or renew the environment; return its Python."""
     folder = ROOT / f".venv-{kind}"
     subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-    python = str(folder / ("Scripts" if os.name == "nt" else "bin") / "python")
+    python = str(python_of(folder))
     pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     if kind == "newest":
         pip += ["--upgrade", "--upgrade-strategy", "eager"]

@@ -16,7 +16,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from course.paths import ROOT
+from course.paths import ROOT, python_of
 
 TOOLS = ["pip", "setuptools>=77", "wheel"]  # what an editable install is built with
 PARTS = {
@@ -57,7 +57,7 @@ def find_pip(folder):
     python = Path(sys.executable)
     if importlib.util.find_spec("pip") is None:
         subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
-        python = folder / ("Scripts" if sys.platform == "win32" else "bin") / "python"
+        python = python_of(folder)
     return [str(python), "-m", "pip"]
 
 

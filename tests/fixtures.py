@@ -9,7 +9,7 @@ import filelock
 import pytest
 from playwright.sync_api import sync_playwright
 
-from course.paths import ROOT
+from course.paths import ROOT, find_chromium
 from tests.browser import firefox as fox
 from tests.browser import look
 
@@ -66,7 +66,7 @@ def missing(reason):
 @pytest.fixture(scope="session")
 def browser():
     """One Chromium for all tests of a worker."""
-    path = look.find_chromium()
+    path = find_chromium()
     if path is None:
         missing("no Chromium: install one, or set CHROMIUM to its path")
     with sync_playwright() as play:

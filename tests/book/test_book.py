@@ -14,11 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from book import build, vendor
+from book import vendor
+from course import toc
 from tests.browser import look
 from tests.fixtures import ROOT, run_build
 
-PAGES = [f"{page}.html" for page in build.pages(ROOT)]
+PAGES = [f"{page}.html" for page in toc.pages()]
 NOTEBOOKS = [page for page in PAGES if (ROOT / page).with_suffix(".ipynb").exists()]
 SEARCH = "search.html?q=softmax"
 
@@ -161,7 +162,7 @@ def test_no_title_holds_a_formula(book):
 
 @pytest.mark.parametrize("page", NOTEBOOKS)
 def test_launch_buttons_lead_to_the_repository(book, page):
-    repository = build.read_yaml(ROOT / "_config.yml")["repository"]
+    repository = toc.config()["repository"]
     owner_name = urllib.parse.urlsplit(repository["url"]).path.strip("/")
     branch, notebook = repository["branch"], Path(page).with_suffix(".ipynb").as_posix()
     targets = Links((book / page).read_text(encoding="utf-8")).targets

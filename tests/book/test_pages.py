@@ -17,12 +17,12 @@ import xml.etree.ElementTree as ET
 import pytest
 import yaml
 
-from book import build, changelog, feed, page_parts
-from course import address
+from book import changelog, feed, page_parts
+from course import address, toc
 from tests.browser import look
 from tests.fixtures import ROOT, run_build
 
-PAGES = build.pages(ROOT)
+PAGES = toc.pages()
 NOW = page_parts.facts(ROOT)
 SITE = address.site(NOW["url"])
 MAP = "{http://www.sitemaps.org/schemas/sitemap/0.9}"
@@ -336,7 +336,7 @@ def test_two_builds_of_the_same_sources_are_equal(book, tmp_path, monkeypatch):
 
 def test_the_build_says_that_the_address_is_the_place_holder(built):
     _, done = built
-    lines = [line for line in done.stdout.splitlines() if "make links REPO=" in line]
+    lines = [line for line in done.stdout.splitlines() if "make address REPO=" in line]
     assert len(lines) == (NOW["url"] == address.PLACEHOLDER)
 
 

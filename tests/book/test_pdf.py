@@ -10,7 +10,7 @@ import pytest
 from pypdf import PdfWriter
 
 from book import pdf
-from tests.browser import look
+from course.paths import find_chromium
 from tests.fixtures import missing
 
 PAGES = ["chapters/07_rnn_comparison", "chapters/glossary"]
@@ -20,7 +20,7 @@ HEADINGS = re.compile(r"<h[1-6]>(.*?)<a class=\"headerlink\"", re.S)
 @pytest.fixture(scope="module")
 def printed(book, tmp_path_factory):
     """Two pages of the book as a PDF, and what was said of the progress."""
-    if look.find_chromium() is None:
+    if find_chromium() is None:
         missing("no Chromium: install one, or set CHROMIUM to its path")
     if shutil.which("pdftotext") is None:
         missing("no pdftotext: install poppler-utils")

@@ -190,7 +190,7 @@ def test_a_release_that_is_ready(tree):
             "branch: v1.2.0",
             "branch: main",
             "the set-up cells install from main; in the commit that you tag, "
-            f"run `make links REPO={NOW['url']} BRANCH=v1.2.0`",
+            f"run `make address REPO={NOW['url']} BRANCH=v1.2.0`",
         ),
     ],
 )

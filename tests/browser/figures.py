@@ -10,7 +10,8 @@ import numpy as np
 
 import attnlib.widgets
 from attnlib.widgets import _figure
-from book import build, live
+from book import live
+from course import toc
 from course.paths import ROOT
 
 FIGURES = [getattr(attnlib.widgets, name) for name in attnlib.widgets.__all__]
@@ -99,7 +100,7 @@ def box_of(figure):
 def pages_with_figures():
     """Return the book's pages whose source shows a live figure, in reading order."""
     found = []
-    for page in build.pages(ROOT):
+    for page in toc.pages():
         sources = (ROOT / f"{page}{ending}" for ending in (".ipynb", ".md"))
         text = "".join(p.read_text("utf-8") for p in sources if p.exists())
         if 'data-figure=\\"' in text or 'class="attn-copy"' in text:

@@ -9,9 +9,7 @@ import gzip
 import http.server
 import itertools
 import json
-import os
 import re
-import shutil
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -41,14 +39,6 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-
-
-def find_chromium():
-    """Return the path of a Chromium: $CHROMIUM, or one on the PATH, or None."""
-    names = ["chromium", "chromium-browser", "google-chrome"]
-    return os.environ.get("CHROMIUM") or next(
-        filter(None, map(shutil.which, names)), None
-    )
 
 
 @dataclass

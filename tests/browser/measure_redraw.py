@@ -16,6 +16,7 @@ import numpy as np
 from playwright.sync_api import sync_playwright
 
 from attnlib.widgets import AttentionExplorer
+from course.paths import find_chromium
 from tests.browser import look
 from tests.browser.figures import FIGURES, box_of, write_bench
 from tests.browser.moves import walk_to
@@ -68,7 +69,7 @@ def main():
     shown = [(figure.__name__, figure()) for figure in FIGURES]
     shown.append(("AttentionExplorer, 32 tokens × 12 heads", large_explorer()))
     with sync_playwright() as play:
-        path = look.find_chromium()
+        path = find_chromium()
         chromium = play.chromium.launch(executable_path=path, args=look.FLAGS)
         print(chromium.version)
         for name, figure in shown:

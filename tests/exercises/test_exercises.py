@@ -35,8 +35,8 @@ from attnlib.exercises._compare import difference
 from attnlib.exercises._core import Case, Exercise, Mistake
 from attnlib.exercises._judge import observe, problem
 from attnlib.exercises._plain import copied, identical, plain
+from course import checks, generated, notebooks
 from course import exercises as tool
-from course import notebooks
 
 EVERY = [exercise for chapter in CHAPTERS for exercise in exercises(chapter)]
 JUDGED = [exercise for exercise in EVERY if exercise.kind != "written"]
@@ -279,10 +279,10 @@ def test_every_chapter_with_exercises_has_a_source():
 def test_source_scores_everything(path):
     """The stored output of each check says that the answer is right."""
     cells = notebooks.read(path).cells
-    checks = [
+    tried = [
         c for c in cells if c.cell_type == "code" and c.source.startswith("check(")
     ]
-    shown = [notebooks.output_text(cell.outputs[0]) for cell in checks]
+    shown = [checks.output_text(cell.outputs[0]) for cell in tried]
     wanted = [e.name for e in tool.of_chapter(path) if e.kind != "written"]
     assert [text.split(" ")[0] for text in shown] == wanted
     assert all(" is right. Tried " in text for text in shown)
@@ -361,18 +361,18 @@ def test_a_fault_in_a_source_is_found(change, said, tmp_path):
 
 
 def test_the_instructors_table_is_generated():
-    text = tool.GUIDE.read_text(encoding="utf-8")
-    assert text == tool.guide(), "run `python -m course.exercises guide`"
+    text = generated.GUIDE.read_text(encoding="utf-8")
+    assert text == generated.guide(), "run `python -m course guide`"
     assert all(f"`{name}`" in text for name in names())
 
 
 def test_list_of_mistakes_is_generated():
-    text = tool.MISTAKES.read_text(encoding="utf-8")
-    assert text == tool.list_of_mistakes(), "run `python -m course.exercises mistakes`"
+    text = generated.MISTAKES.read_text(encoding="utf-8")
+    assert text == generated.list_of_mistakes(), "run `python -m course mistakes`"
 
 
 def test_skeleton_holds_every_cell():
-    script = tool.skeleton(3)
+    script = generated.skeleton(3)
     for exercise in exercises(3):
         assert f". {exercise.title}\n" in script
         assert tool.facts(exercise) in script

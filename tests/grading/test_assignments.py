@@ -344,9 +344,7 @@ def test_a_malformed_source_is_refused(source, tmp_path, spoil, reason):
 def test_a_file_that_is_no_notebook_is_refused(tmp_path):
     path = tmp_path / "x.ipynb"
     path.write_text("no notebook")
-    with pytest.raises(
-        assignments.AssignmentError, match="cannot be read as a notebook"
-    ):
+    with pytest.raises(notebooks.NotebookError, match="cannot be read"):
         assignments.generate(path)
 
 

@@ -3,24 +3,22 @@
 That their outputs are true is nbval's part: `pytest --nbval chapters`.
 """
 
-import pathlib
 import re
 import shutil
 
-import nbclient
 import nbformat
 import pytest
-import yaml
 
-from course import notebooks
+from course import checks, execute, exercises, notebooks, toc
+from course.__main__ import main
+from course.paths import ROOT
 
-ROOT = notebooks.ROOT
-CHAPTERS = notebooks.notebooks()
+CHAPTERS = toc.chapters()
 
 
 def solutions(path, torch):
     """The Python of a notebook's solutions: of exercises that need torch, or not."""
-    prose = notebooks.markdown(notebooks.read(path), code=True)
+    prose = notebooks.markdown(notebooks.read(path))
     exercises = prose[prose.index("\n## Exercises") : prose.index("\n## Remember")]
     return [
         "\n".join(re.findall(r"```python\n(.*?)```", solution, flags=re.S))
@@ -34,7 +32,7 @@ def solutions(path, torch):
 
 @pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
 def test_nothing_is_wrong(path):
-    assert notebooks.problems(path) == []
+    assert checks.problems(path) == []
 
 
 @pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
@@ -45,21 +43,21 @@ def test_chapter_uses_attnlib(path):
 
 def test_every_notebook_is_in_the_table_of_contents():
     found = {*ROOT.glob("chapters/**/*.ipynb")}
-    named = {ROOT / f"{name}.ipynb" for name in notebooks.toc_files()}
+    named = {ROOT / f"{name}.ipynb" for name in toc.pages()}
     assert {p for p in found if ".ipynb_checkpoints" not in p.parts} <= named
     assert {*CHAPTERS} == {p for p in named & found if "exercises" not in p.parts}
 
 
 def test_every_page_of_the_table_of_contents_exists():
-    for name in notebooks.toc_files():
+    for name in toc.pages():
         assert any((ROOT / f"{name}{suffix}").exists() for suffix in (".ipynb", ".md"))
 
 
 @pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
 def test_questions_and_exercises(path):
     """Three to six questions, a feedback for each choice; two or three exercises."""
-    prose = notebooks.markdown(notebooks.read(path))
-    part = dict(zip(notebooks.SECTIONS, section_texts(prose), strict=True))
+    prose = checks.prose(notebooks.read(path))
+    part = dict(zip(checks.SECTIONS, section_texts(prose), strict=True))
     questions = re.split(r"(?m)^\*\*\d+\.\*\*", part["## Check yourself"])[1:]
     assert 3 <= len(questions) <= 6
     for question in questions:
@@ -80,7 +78,7 @@ def test_questions_and_exercises(path):
 
 def section_texts(prose):
     """The text of each closing section."""
-    starts = [prose.index(f"\n{title}") for title in notebooks.SECTIONS]
+    starts = [prose.index(f"\n{title}") for title in checks.SECTIONS]
     return [prose[a:b] for a, b in zip(starts, [*starts[1:], len(prose)], strict=True)]
 
 
@@ -117,8 +115,7 @@ def test_solutions_check_themselves(path):
 def run_with(sources, nb, path):
     """Execute a notebook and then further cells, in the notebook's folder."""
     nb.cells += [nbformat.v4.new_code_cell(source) for source in sources]
-    folder = {"metadata": {"path": str(path.parent)}}
-    nbclient.NotebookClient(nb, timeout=180, resources=folder).execute()
+    execute.run(nb, path.parent)
 
 
 BLOCK_TORCH = """\
@@ -142,7 +139,7 @@ def imports_torch(cell):
 
 
 def test_the_set_up_cell_names_the_repository_of_the_settings():
-    settings = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
+    settings = toc.config()
     assert f"git+{settings['repository']['url']}@" in notebooks.set_up_source()
 
 
@@ -184,9 +181,7 @@ def good(tmp_path):
             outputs=[nbformat.v4.new_output("display_data", {"image/png": "iVBORw0K"})],
         ),
     ]
-    path.write_text(
-        notebooks.as_text(notebooks.normalise(nb)), encoding="utf-8", newline="\n"
-    )
+    notebooks.write(notebooks.normalise(nb), path)
     return path
 
 
@@ -194,11 +189,11 @@ def change(path, edit):
     """Edit the notebook and store it in normal form all the same."""
     nb = notebooks.read(path)
     edit(nb)
-    path.write_text(notebooks.as_text(nb), encoding="utf-8", newline="\n")
+    notebooks.write(nb, path)
 
 
 def test_a_good_notebook_passes(good):
-    assert notebooks.problems(good) == []
+    assert checks.problems(good) == []
 
 
 def in_prose(old, new):
@@ -245,7 +240,7 @@ def add_widget_view(nb):
 
 
 def grow(nb):
-    nb.cells[3].outputs[0].data["image/png"] = "A" * (notebooks.MAX_BYTES + 1)
+    nb.cells[3].outputs[0].data["image/png"] = "A" * (checks.MAX_BYTES + 1)
 
 
 FAULTS = {
@@ -284,46 +279,141 @@ FAULTS = {
 def test_a_fault_is_found(good, fault):
     edit, words = FAULTS[fault]
     change(good, edit)
-    assert any(words in problem for problem in notebooks.problems(good))
+    assert any(words in problem for problem in checks.problems(good))
 
 
 def test_a_failing_notebook_is_left_as_it_was(good, capsys):
     """An error in a cell: its message, exit 1, and nothing half-written."""
     before = good.read_bytes()
-    assert notebooks.main(["execute", str(good)]) == 1
+    assert main(["execute", str(good)]) == 1
     assert "NameError" in capsys.readouterr().out
     assert good.read_bytes() == before
 
 
-def test_a_typo_is_a_change_of_one_line(tmp_path):
-    """A word of prose: one line, nothing to execute. A word of code: it is seen."""
-    old = (notebooks.ROOT / "chapters" / "06_complexity.ipynb").read_text("utf-8")
-    path = tmp_path / "chapters" / "06_complexity.ipynb"
-    shutil.copytree(notebooks.ROOT / "chapters", path.parent)
-    nb = notebooks.read(path)
+@pytest.fixture
+def chapter(tmp_path):
+    """A copy of a chapter, beside the others that it links to."""
+    shutil.copytree(ROOT / "chapters", tmp_path / "chapters")
+    return tmp_path / "chapters" / "06_complexity.ipynb"
+
+
+def lines_changed(before, after):
+    """How many lines differ between two texts with as many lines."""
+    pairs = zip(before.split("\n"), after.split("\n"), strict=True)
+    return sum(old != new for old, new in pairs)
+
+
+def test_a_typo_is_a_change_of_one_line(chapter):
+    """A word of prose: one line, nothing to execute."""
+    before, nb = chapter.read_text("utf-8"), notebooks.read(chapter)
     prose = next(
         c for c in nb.cells if c.cell_type == "markdown" and " the " in c.source
     )
     prose.source = prose.source.replace(" the ", " teh ", 1)
-    new = notebooks.as_text(notebooks.normalise(nb))
-    pairs = zip(old.split("\n"), new.split("\n"), strict=True)
-    assert sum(before != after for before, after in pairs) == 1
-    path.write_text(new, encoding="utf-8")
-    assert notebooks.problems(path) == []
-    code = [c for c in nb.cells if c.cell_type == "code"][1]
-    code.source += "\n# one more line"
-    path.write_text(notebooks.as_text(nb), encoding="utf-8")
-    assert any("normal form" in problem for problem in notebooks.problems(path))
+    nbformat.write(nb, chapter)  # as an editor does
+    assert main(["tidy", str(chapter)]) == 0
+    assert lines_changed(before, chapter.read_text("utf-8")) == 1
+    assert checks.problems(chapter) == []
+    assert not notebooks.stale(notebooks.read(chapter))
+
+
+def changed(nb):
+    notebooks.code(nb)[1].source += "\n# one more line"
+
+
+def added(nb):
+    nb.cells.insert(5, nbformat.v4.new_code_cell("1 + 1"))
+
+
+def moved(nb):
+    nb.cells.append(nb.cells.pop(nb.cells.index(notebooks.code(nb)[1])))
+
+
+def taken_away(nb):
+    nb.cells.remove(notebooks.code(nb)[1])
+
+
+def cleared(nb):
+    notebooks.code(nb)[1].execution_count = None
+
+
+@pytest.mark.parametrize("edit", [changed, added, moved, taken_away, cleared])
+def test_code_that_did_not_run_as_it_stands_is_found(chapter, edit):
+    """Tidying does not hide it: only running does."""
+    nb = notebooks.read(chapter)
+    edit(nb)
+    notebooks.write(nb, chapter)
+    assert main(["tidy", str(chapter)]) == 0
+    said = "its code was changed since it ran: `make notebooks`"
+    assert said in checks.problems(chapter)
+
+
+def test_tidying_twice_changes_nothing(chapter):
+    before = chapter.read_bytes()
+    nb = notebooks.read(chapter)
+    nb.metadata["kernelspec"]["name"] = "mine"
+    nb.cells[1].metadata["scrolled"] = True
+    nb.cells[1].source += "  \n\n"
+    nbformat.write(nb, chapter)
+    assert chapter.read_bytes() != before
+    assert main(["tidy", str(chapter)]) == 0
+    assert chapter.read_bytes() == before
+    assert main(["tidy", str(chapter)]) == 0
+    assert chapter.read_bytes() == before
+
+
+def test_a_copied_cell_gets_an_id_of_its_own(chapter):
+    nb = notebooks.read(chapter)
+    nb.cells.insert(3, nbformat.from_dict(nb.cells[2]))
+    ids = [cell.id for cell in notebooks.tidy(nb).cells]
+    assert len({*ids}) == len(ids)
+
+
+def small(folder, name, source):
+    """A notebook of one cell that did not run yet."""
+    path = folder / name
+    cells = [nbformat.v4.new_code_cell(source)]
+    notebooks.write(nbformat.v4.new_notebook(cells=cells), path)
+    return path
+
+
+@pytest.fixture
+def course_of_two(tmp_path, monkeypatch):
+    """A course of two small chapters, which ran."""
+    paths = [small(tmp_path, f"{n}.ipynb", f"print({n})") for n in (1, 2)]
+    monkeypatch.setattr(toc, "chapters", lambda: paths)
+    monkeypatch.setattr(exercises, "sources", list)
+    assert main(["execute"]) == 0
+    return paths
+
+
+def test_only_notebooks_with_changed_code_run(course_of_two, capsys):
+    one, two = course_of_two
+    capsys.readouterr()
+    assert main(["execute"]) == 0
+    assert "no code was changed since it ran" in capsys.readouterr().out
+    nb = notebooks.read(two)
+    nb.cells[1].source = "print(3)"
+    notebooks.write(nb, two)
+    touched = one.stat().st_mtime_ns
+    assert main(["execute"]) == 0
+    assert "[1/1]" in capsys.readouterr().out
+    assert one.stat().st_mtime_ns == touched
+    assert notebooks.read(two).cells[1].outputs[0].text == "3\n"
+    assert not notebooks.stale(notebooks.read(two))
+
+
+def test_all_run_where_all_are_asked_for(course_of_two, capsys):
+    capsys.readouterr()
+    assert main(["execute", "--all"]) == 0
+    assert "[2/2]" in capsys.readouterr().out
 
 
 def test_executing_twice_gives_the_same_bytes(tmp_path):
-    path = tmp_path / "small.ipynb"
-    nb = nbformat.v4.new_notebook()
-    nb.cells = [nbformat.v4.new_code_cell("for i in range(3):\n    print(i)\ni")]
-    nbformat.write(nb, path)
-    assert notebooks.main(["execute", str(path)]) == 0
+    path = small(tmp_path, "small.ipynb", "for i in range(3):\n    print(i)\ni")
+    assert main(["execute", str(path)]) == 0
     first = path.read_bytes()
-    assert notebooks.main(["execute", str(path)]) == 0
+    assert main(["execute", str(path)]) == 0
     assert path.read_bytes() == first
     outputs = notebooks.read(path).cells[1].outputs
     assert [o.output_type for o in outputs] == ["stream", "execute_result"]
@@ -338,21 +428,62 @@ SoftmaxScale(d_k=4)\
 
 def test_a_live_figure_is_stored_as_its_table(tmp_path):
     """Nothing of a kernel's widget, so two runs store the same bytes."""
-    path = tmp_path / "live.ipynb"
-    nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(WIDGET)])
-    nbformat.write(nb, path)
-    assert notebooks.main(["execute", str(path)]) == 0
+    path = small(tmp_path, "live.ipynb", WIDGET)
+    assert main(["execute", str(path)]) == 0
     first = path.read_bytes()
-    assert notebooks.main(["execute", str(path)]) == 0
+    assert main(["execute", str(path)]) == 0
     assert path.read_bytes() == first
     stored = notebooks.read(path)
     assert {*stored.cells[1].outputs[0].data} == {"text/plain", "text/html"}
     assert {*stored.metadata} == {"kernelspec", "language_info"}
 
 
-def test_an_unknown_notebook_is_named(tmp_path):
-    with pytest.raises(SystemExit, match=r"no such notebook: .*none\.ipynb"):
-        notebooks.main(["check", str(pathlib.Path(tmp_path) / "none.ipynb")])
+EMPTY = notebooks.as_text(nbformat.v4.new_notebook())
+
+
+@pytest.mark.parametrize("verb", ["execute", "check", "tidy"])
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("none.ipynb", None, "no such notebook: "),
+        ("page.md", "# Page", "page.md cannot be read as a notebook"),
+        ("half.ipynb", '{"cells": [', "half.ipynb cannot be read as a notebook"),
+        ("exercises/my.ipynb", "{}", "cannot be read as a notebook"),
+        ("exercises/99_x.ipynb", EMPTY, "99_x.ipynb must start with the number of"),
+        ("chapters/exercises/x.ipynb", EMPTY, "made from its source exercises/x.ipynb"),
+    ],
+)
+def test_a_file_of_the_wrong_kind_is_named(tmp_path, capsys, verb, name, text, said):
+    path = tmp_path / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if text is not None:
+        path.write_text(text, encoding="utf-8")
+    assert main([verb, str(path)]) == 2
+    assert capsys.readouterr().err.startswith(f"{verb}: ")
+    assert main([verb, str(path)]) == 2
+    assert said in capsys.readouterr().err
+    assert text is None or path.read_text(encoding="utf-8") == text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "the following arguments are required: VERB"),
+        (["exekute"], "invalid choice: 'exekute'"),
+        (["check", "--fast"], "unrecognized arguments: --fast"),
+        (["skeleton"], "the following arguments are required: chapter"),
+        (["skeleton", "12"], "invalid choice: 12"),
+        (["mistakes", "3"], "unrecognized arguments: 3"),
+        (["guide", "3"], "unrecognized arguments: 3"),
+        (["address"], "give an address, or --check"),
+        (["timings", "now"], "unrecognized arguments: now"),
+    ],
+)
+def test_a_verb_says_what_it_takes(capsys, arguments, said):
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    assert said in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

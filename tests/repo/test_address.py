@@ -9,8 +9,8 @@ import sys
 import nbformat
 import pytest
 
-from book import build, crawl
-from course import address, notebooks
+from book import crawl
+from course import address, notebooks, toc
 from course.paths import ROOT
 from tests.fixtures import run_build
 
@@ -21,7 +21,7 @@ LEFT_OUT = [".git", ".venv*", "_build", "vendor", "__pycache__", ".*_cache", "*.
 
 def run(*arguments):
     """Run the command as a user does; return what happened."""
-    command = [sys.executable, "-m", "course.address", *map(str, arguments)]
+    command = [sys.executable, "-m", "course", "address", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, encoding="utf-8")
 
 
@@ -109,7 +109,7 @@ def test_the_book_of_a_fork_leads_to_the_fork(tree, tmp_path):
     old = address.FORM.fullmatch(OLD["url"])[1], address.site(OLD["url"])
     assert [path for path, text in texts.items() if any(o in text for o in old)] == []
     name = address.FORM.fullmatch(FORK)[1]
-    for page in build.pages(tree):
+    for page in toc.pages(tree):
         text = texts[tmp_path / "html" / f"{page}.html"]
         assert f"{FORK}/issues/new?" in text
         assert f"{FORK}/edit/spring/" in text

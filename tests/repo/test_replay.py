@@ -9,7 +9,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from course import notebooks
+from course import toc
 from course.paths import ROOT
 from replay import __main__ as replay
 from replay import colab, environments, repeats
@@ -302,7 +302,7 @@ def test_binder_s_settings_are_those_of_jupyterlab():
 
 def test_the_published_notebooks_are_those_of_the_book():
     names = {path.relative_to(ROOT).as_posix() for path in replay.published()}
-    pages = {f"{name}.ipynb" for name in notebooks.toc_files()}
+    pages = {f"{name}.ipynb" for name in toc.pages()}
     assert names == {page for page in pages if (ROOT / page).exists()}
 
 

@@ -1,0 +1,33 @@
+"""What the book holds, in which order, and its settings: _toc.yml and _config.yml."""
+
+import yaml
+
+from course.paths import CHAPTERS, ROOT
+
+
+def config(root=ROOT):
+    """Return the book's settings."""
+    return yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))
+
+
+def pages(root=ROOT):
+    """Return every page of _toc.yml, without its ending, in reading order."""
+    return list(named(yaml.safe_load((root / "_toc.yml").read_text(encoding="utf-8"))))
+
+
+def named(node):
+    """Yield the pages named in a part of _toc.yml, from the top down."""
+    if name := node.get("root") or node.get("file"):
+        yield name
+    for branch in ("parts", "chapters", "sections"):
+        for part in node.get(branch, []):
+            yield from named(part)
+
+
+def chapters():
+    """Return the paths of the chapters' notebooks, in reading order.
+
+    The exercises' notebooks are left out: they are made from their sources.
+    """
+    paths = (ROOT / f"{page}.ipynb" for page in pages())
+    return [path for path in paths if path.exists() and path.parent == CHAPTERS]
