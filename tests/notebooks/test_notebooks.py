@@ -1,6 +1,6 @@
 """The notebooks: how they are stored, what they promise, and that the checks can fail.
 
-That their outputs are true is nbval's part: `pytest --nbval chapters`.
+That their outputs are true is nbval's part, `pytest --nbval chapters`, with once.py.
 """
 
 import re
@@ -9,25 +9,12 @@ import shutil
 import nbformat
 import pytest
 
-from course import checks, execute, exercises, notebooks, toc
+from course import checks, exercises, notebooks, toc
 from course.__main__ import main
 from course.paths import ROOT
+from tests.notebooks.once import imports_torch, solutions
 
 CHAPTERS = toc.chapters()
-
-
-def solutions(path, torch):
-    """The Python of a notebook's solutions: of exercises that need torch, or not."""
-    prose = notebooks.markdown(notebooks.read(path))
-    exercises = prose[prose.index("\n## Exercises") : prose.index("\n## Remember")]
-    return [
-        "\n".join(re.findall(r"```python\n(.*?)```", solution, flags=re.S))
-        for task in exercises.split("\n**Exercise ")[1:]
-        if ("needs torch" in task) == torch
-        for solution in re.findall(
-            r"<summary>Solution</summary>(.*?)</details>", task, re.S
-        )
-    ]
 
 
 @pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
@@ -83,24 +70,14 @@ def section_texts(prose):
 
 
 @pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
-def test_runs_without_torch_up_to_where_it_says(path):
-    """Without torch: every cell before the one that imports it, and the solutions."""
-    nb = notebooks.read(path)
-    first = next((i for i, c in enumerate(nb.cells) if imports_torch(c)), len(nb.cells))
-    if first < len(nb.cells):
-        before = [c.source for c in nb.cells[:first] if c.cell_type == "markdown"]
+def test_says_where_it_needs_torch(path):
+    """Up to there it runs without; see once.py."""
+    cells = notebooks.read(path).cells
+    first = next((i for i, c in enumerate(cells) if imports_torch(c)), len(cells))
+    if first < len(cells):
+        before = [c.source for c in cells[:first] if c.cell_type == "markdown"]
         assert "needs torch" in "\n".join(before[-2:]).lower()
-    nb.cells = [nbformat.v4.new_code_cell(BLOCK_TORCH), *nb.cells[:first]]
-    assert sum(c.cell_type == "code" for c in nb.cells) >= 8
-    run_with(solutions(path, torch=False), nb, path)
-
-
-@pytest.mark.parametrize(
-    "path", [p for p in CHAPTERS if solutions(p, torch=True)], ids=lambda p: p.stem
-)
-def test_solutions_that_need_torch(path):
-    """They run at the end of the whole notebook."""
-    run_with(solutions(path, torch=True), notebooks.read(path), path)
+    assert sum(c.cell_type == "code" for c in cells[:first]) >= 7
 
 
 @pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
@@ -110,32 +87,6 @@ def test_solutions_check_themselves(path):
     assert len(found) >= 2
     for solution in found:
         assert re.search(r"(?m)^\s*assert ", solution), f"it checks nothing: {solution}"
-
-
-def run_with(sources, nb, path):
-    """Execute a notebook and then further cells, in the notebook's folder."""
-    nb.cells += [nbformat.v4.new_code_cell(source) for source in sources]
-    execute.run(nb, path.parent)
-
-
-BLOCK_TORCH = """\
-import sys
-
-
-class NoTorch:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] == "torch":
-            raise ModuleNotFoundError("No module named 'torch'", name="torch")
-
-
-sys.meta_path.insert(0, NoTorch())
-"""
-
-
-def imports_torch(cell):
-    return cell.cell_type == "code" and re.search(
-        r"(?m)^\s*(import|from) torch\b", cell.source
-    )
 
 
 def test_the_set_up_cell_names_the_repository_of_the_settings():
