@@ -15,6 +15,11 @@ export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 export MKL_NUM_THREADS ?= 1
 
+# Each file is one worker's, the longest first: their order stands in tests/conftest.py.
+WORKERS := -n $(JOBS) --dist loadscope --no-loadscope-reorder --durations 10
+# What an author breaks; the rest builds the book, opens browsers or grades.
+QUICK := tests/attnlib tests/exercises tests/notebooks tests/repo/test_readme.py
+
 # A class-room without internet: where there is a wheelhouse, pip looks nowhere else.
 ifneq ($(wildcard wheelhouse/*.whl),)
 space := $() $()
@@ -22,7 +27,7 @@ OFFLINE := PIP_NO_INDEX=1 PIP_FIND_LINKS="file://$(subst $(space),%20,$(CURDIR))
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help book serve pdf slides links test notebooks tidy check lint format bench assignments grade address colab binder repeats wheelhouse zip lock test-lowest test-newest clean
+.PHONY: help book serve pdf slides links test quick notebooks tidy check lint format bench assignments grade address colab binder repeats wheelhouse zip lock test-lowest test-newest clean
 
 help: ## say what each command does
 	@awk -F ':.*## ' '/^##@ /{printf "\n%s\n", substr($$0, 5)} \
@@ -87,7 +92,10 @@ format: $(READY) ## format code and notebooks (run `make notebooks` after it)
 	$(RUN) -m ruff format .
 
 test: $(READY) lint ## check everything: code, notebooks (run and compared), book, browser
-	$(OFFLINE) $(RUN) -m pytest --nbval -n $(JOBS) --dist loadscope $(ARGS)
+	$(OFFLINE) $(RUN) -m pytest --nbval $(WORKERS) $(ARGS)
+
+quick: $(READY) lint check ## a minute's check while you write: style, notebooks as stored, attnlib, exercises
+	$(OFFLINE) $(RUN) -m pytest -m "not slow" $(WORKERS) $(QUICK) $(ARGS)
 
 links: book ## follow every link within the built book
 	@$(RUN) -m book.crawl $(ARGS)

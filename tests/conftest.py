@@ -21,6 +21,39 @@ settings.register_profile(
 )
 settings.load_profile("attnlib")
 
+# They begin first, so that no worker is left with one of them at the end. The two of
+# a pair need different things: one works while the other waits, or builds the book.
+LONGEST = [
+    "tests/browser/test_widgets_browser.py",
+    "chapters/10_bias_variance.ipynb",
+    "chapters/08_losses.ipynb",
+    "chapters/07_rnn_comparison.ipynb",
+    "tests/grading/test_hostile.py",
+    "tests/browser/test_widgets_firefox.py",
+    "tests/grading/test_user.py",
+    "chapters/09_practice.ipynb",
+    "tests/browser/test_widgets_access.py",
+    "chapters/03_scaling.ipynb",
+    "chapters/02_query_key_value.ipynb",
+    "tests/exercises/test_mutants.py",
+    "tests/exercises/test_precision.py",
+    "tests/exercises/test_exercises.py",
+    "tests/repo/test_address.py",
+    "tests/repo/test_offline.py",
+    "tests/browser/test_widgets_jupyterlab.py",
+    "tests/book/test_book.py",
+    "chapters/11_why_it_matters.ipynb",
+    "chapters/05_multi_head.ipynb",
+    "tests/attnlib/test_agreement.py",
+    "tests/grading/test_assignments.py",
+]
+
+
+def pytest_collection_modifyitems(items):
+    """Put the longest files first; else the order stays as it is."""
+    place = {name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.nodeid.split("::")[0], len(place)))
+
 
 @pytest.fixture(scope="module")
 def no_call_is_small():

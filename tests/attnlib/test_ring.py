@@ -20,6 +20,7 @@ torch = pytest.importorskip("torch")
 dist = pytest.importorskip("torch.distributed")
 ring_attention = pytest.importorskip("attnlib.ring").ring_attention
 
+pytestmark = pytest.mark.slow
 needs_gloo = pytest.mark.skipif(
     not (dist.is_available() and dist.is_gloo_available()),
     reason="torch was built without gloo",

@@ -1,6 +1,6 @@
 """The checks of the exercises reject mutants of every function that they rest on.
 
-    python tests/test_exercise_mutants.py      what became of them, exercise by exercise
+    python -m tests.exercises.test_mutants     what became of them, exercise by exercise
 
 A survivor changes a result somewhere and passes the check all the same. Each is listed,
 with the reason, in SURVIVORS of the chapter's file in `answers`.
@@ -32,6 +32,7 @@ def listed(exercise):
     return module.SURVIVORS.get(exercise.name, {})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("exercise", JUDGED, ids=lambda e: e.name)
 def test_mutants_are_rejected(exercise):
     known, explained = mutants.fate(exercise), listed(exercise)

@@ -9,6 +9,7 @@ import pytest
 
 import attnlib
 from course.paths import ROOT
+from tests.conftest import LONGEST
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -69,3 +70,16 @@ def test_what_students_helpers_are_asked_not_to_open_is_there():
     rooms = re.findall(r"`([a-z/]+/)`", text)
     assert len(rooms) == 3
     assert [room for room in rooms if not (ROOT / room).is_dir()] == []
+
+
+def test_quick_names_tests_that_are_there():
+    """A folder that moved would be an error of `make quick` alone."""
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    named = re.search(r"(?m)^QUICK := (.*)$", makefile)[1].split()
+    assert len(named) > 3
+    assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+def test_the_longest_files_are_there():
+    """The order of tests/conftest.py speaks of files that exist."""
+    assert [name for name in LONGEST if not (ROOT / name).exists()] == []
