@@ -9,7 +9,6 @@ import re
 import subprocess
 import sys
 import threading
-import time
 import tracemalloc
 
 import numpy as np
@@ -32,6 +31,7 @@ from tests.attnlib.arrays import assert_close, maker
 torch = pytest.importorskip("torch")
 dispatch = pytest.importorskip("torch.utils._python_dispatch")
 pytestmark = pytest.mark.usefixtures("no_call_is_small")
+PATIENCE = 120  # seconds: a dead-lock, not a slow machine
 
 
 class LargestResult(dispatch.TorchDispatchMode):
@@ -167,12 +167,13 @@ def test_numpy_causal_offset_over_many_blocks(offset, rng):
 def test_numpy_on_several_threads(threads, controlled, monkeypatch, rng):
     """Blocks shared among threads give the same rows, and no thread stays."""
     pytest.importorskip("threadpoolctl")
-    used = []
+    used, shared = [], threads == "2" and controlled
     attend_block = numpy_kernel.attend_block
+    both = threading.Barrier(2 if shared else 1)
 
     def spy(*args):
         used.append(threading.get_ident())
-        time.sleep(0.01)  # so that one thread cannot take every block
+        both.wait(timeout=PATIENCE)  # so that one thread cannot take every block
         return attend_block(*args)
 
     monkeypatch.setattr(numpy_kernel, "attend_block", spy)
@@ -186,7 +187,7 @@ def test_numpy_on_several_threads(threads, controlled, monkeypatch, rng):
     np.testing.assert_allclose(ours, expected, rtol=0, atol=1e-13)  # float64 sums
     # 2 heads: whole for one thread; for two threads, 2 blocks of 400 queries each
     assert len(used) == (4 if threads == "2" else 2)
-    assert len(set(used)) == (2 if threads == "2" and controlled else 1)
+    assert len(set(used)) == (2 if shared else 1)
     assert threading.active_count() == before
 
 
@@ -194,11 +195,13 @@ def test_what_a_thread_raises_is_raised(monkeypatch, rng):
     """An error in a worker reaches the caller, and BLAS gets its threads back."""
     controller = pytest.importorskip("threadpoolctl").ThreadpoolController()
     caller, attend_block = threading.get_ident(), numpy_kernel.attend_block
+    worked = threading.Event()
 
     def fail(*args):
-        time.sleep(0.01)
         if threading.get_ident() != caller:
+            worked.set()
             raise MemoryError("in a worker")
+        assert worked.wait(timeout=PATIENCE), "there is no worker"
         return attend_block(*args)
 
     monkeypatch.setattr(numpy_kernel, "attend_block", fail)
@@ -273,7 +276,7 @@ def test_after_a_fork(code, threads):
         env={**os.environ, "OMP_NUM_THREADS": threads},
         capture_output=True,
         text=True,
-        timeout=120,  # a dead-lock, not a slow machine
+        timeout=PATIENCE,
     )
     assert (result.stdout, result.stderr) == ("True 0\n", "")
 

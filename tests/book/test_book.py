@@ -254,7 +254,7 @@ def test_the_first_page_opens_the_landing_page(browser, on_disk):
 
 def test_search_finds_softmax(browser, on_disk):
     with look.visit(browser, on_disk, SEARCH) as seen:
-        seen.page.locator("#search-results li a").first.wait_for(timeout=5000)
+        seen.page.locator("#search-results li a").first.wait_for()
         assert seen.troubles == []
 
 

@@ -125,7 +125,7 @@ def found(page, name):
     field.fill(name)
     field.press("Enter")
     page.wait_for_url(lambda address: urllib.parse.quote_plus(name) in address)
-    page.locator(RESULTS).first.wait_for(timeout=10_000)
+    page.locator(RESULTS).first.wait_for()
     links = page.locator(RESULTS).evaluate_all(
         "links => links.map((link) => link.getAttribute('href'))"
     )
@@ -175,5 +175,5 @@ def test_what_readers_type_leads_to_the_formula(
 def test_the_search_does_not_find_what_is_not_there(browser, on_disk):
     """A word of no page gives no result: the test of names can fail."""
     with look.visit(browser, on_disk, "search.html?q=zyzzyva") as seen:
-        seen.page.get_by_text("did not match any documents").wait_for(timeout=10_000)
+        seen.page.get_by_text("did not match any documents").wait_for()
         assert seen.page.locator(RESULTS).count() == 0

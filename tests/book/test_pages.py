@@ -381,7 +381,7 @@ def serve(course, port, **screen):
     )
 
 
-def wait_for(what, seconds=30):
+def wait_for(what, seconds=120):
     """Return what a function gives, once it gives something."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -420,7 +420,7 @@ def test_serve_says_where_the_book_is_and_opens_it_on_a_screen(course, screen):
             assert wait_for((course / "opened").read_text) == home
     finally:
         os.killpg(running.pid, signal.SIGINT)
-        running.communicate(timeout=60)
+        running.communicate(timeout=120)
     assert (course / "opened").exists() == bool(screen)
 
 
@@ -429,7 +429,7 @@ def test_serve_says_what_to_do_about_a_port_in_use(course):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         running = serve(course, port, DISPLAY=":0")
-        said, _ = running.communicate(timeout=60)
+        said, _ = running.communicate(timeout=120)
     assert running.returncode != 0
     assert "Traceback" not in said
     assert "Address already in use" in said

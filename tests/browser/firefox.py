@@ -86,13 +86,13 @@ def launch(path, profile):
             yield bidi
             bidi.send("browser.close")
             bidi.socket.close()
-            process.wait(timeout=30)
+            process.wait(timeout=120)
         finally:
             process.kill()
             process.wait()
 
 
-def wait_for_address(process, log, seconds=60):
+def wait_for_address(process, log, seconds=120):
     """Return the web socket that Firefox says it listens on."""
     for _ in range(10 * seconds):
         found = re.search(r"BiDi listening on (ws://\S+)", log.read_text())
@@ -112,7 +112,7 @@ class Bidi:
 
     def __init__(self, address):
         self.socket = websocket.create_connection(
-            f"{address}/session", suppress_origin=True, timeout=60
+            f"{address}/session", suppress_origin=True, timeout=120
         )
         self.numbers, self.events = itertools.count(1), []
         self.send("session.new", capabilities={})

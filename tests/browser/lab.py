@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import nbformat
 
 from replay import lab_server
-from tests.browser.look import Visit
+from tests.browser.look import PATIENCE, Visit
 
 
 def write_notebook(path, cells):
@@ -58,10 +58,11 @@ def opened(browser, folder, name):
         size = {"width": 1200, "height": 1000}
         context = browser.new_context(viewport=size, reduced_motion="reduce")
         try:
+            context.set_default_timeout(PATIENCE)
             seen = Visit(context.new_page())
             seen.listen(home)
             seen.page.goto(f"{home}lab/tree/{name}?reset")
-            seen.page.wait_for_function(lab_server.READY, timeout=60_000)
+            seen.page.wait_for_function(lab_server.READY)
             yield Lab(seen.page), seen
         finally:
             context.close()

@@ -23,6 +23,7 @@ THEMES = ["light", "dark"]
 WIDE, NARROW = 1400, 360
 HEIGHT = 900
 LATE = 1500  # milliseconds
+PATIENCE = 120_000  # milliseconds: a bound for hanging, not for speed
 
 # Bytes, gzipped: of everything that a first visit fetches, and of our own scripts.
 WHOLE_PAGE, OWN_JAVASCRIPT = 1_300_000, 15_000
@@ -94,6 +95,7 @@ def visit(
     context = browser.new_context(
         viewport=size, color_scheme=theme, reduced_motion="reduce", **options
     )
+    context.set_default_timeout(PATIENCE)
     context.add_init_script(
         f"localStorage.setItem('mode', '{theme}');"
         f"localStorage.setItem('theme', '{theme}');"
@@ -117,7 +119,11 @@ class Hand:
     def __init__(self, page):
         self.page = page
         self.evaluate, self.press = page.evaluate, page.keyboard.press
-        self.wait = page.wait_for_timeout
+
+    def wait(self, milliseconds):
+        """Wait in the page, whose own work goes first, however busy the cores are."""
+        pause = "(ms) => new Promise((go) => setTimeout(go, ms))"
+        self.evaluate(pause, milliseconds)
 
     def stroke(self, kind, points):
         """Press at the first point, move along the others, and let go."""

@@ -231,7 +231,10 @@ def test_a_trouble_of_a_figure_is_found(browser, tmp_path, fault, word):
             "input[type=checkbox]",
             "click",
         )
-        seen.page.wait_for_timeout(100)
+        for _ in range(100):  # a message from the page takes its time
+            if word in "\n".join(seen.troubles):
+                break
+            seen.page.wait_for_timeout(100)
         assert word in "\n".join(seen.troubles)
 
 

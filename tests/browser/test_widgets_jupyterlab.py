@@ -89,13 +89,13 @@ BOX = """([index, name]) => {
 def show(notebook, name):
     """Run the cell of a figure; return (hand, the selector of its box)."""
     notebook.run(AT[name])
-    notebook.page.wait_for_function(BOX, arg=[AT[name], name], timeout=20_000)
+    notebook.page.wait_for_function(BOX, arg=[AT[name], name])
     return look.Hand(notebook.page), f'[data-shown="{name}"]'
 
 
 def hear(notebook, index, ready):
     """Run a cell that tells, until `ready`: the page's messages take their time."""
-    for _ in range(20):
+    for _ in range(240):
         told = json.loads(notebook.run(index))
         if ready(*told):
             return told
@@ -160,7 +160,7 @@ def test_a_figure_is_linked_to_an_ipywidgets_slider(opened):
     assert heard == ["seed"]
     assert notebook.run(AT["linked"] + 2) == ""
     readouts = notebook.page.locator(".widget-readout")
-    readouts.filter(has_text="77").wait_for(timeout=5000)  # set by that cell
+    readouts.filter(has_text="77").wait_for()  # set by that cell
     shown = "(box) => [...document.querySelectorAll(box + ' output')].map(o => o.value)"
     assert "77" in hand.evaluate(shown, box)
 
