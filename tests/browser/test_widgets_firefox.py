@@ -1,7 +1,7 @@
 """Every live figure in a stock Firefox, moved by mouse, by keyboard alone, by touch.
 
-Over http and from a folder, on a bench and in the pages of the built book, with every
-other machine out of reach. The planted faults show that it can fail.
+On a bench from a folder, and in the book's pages over http and from a folder, with
+every other machine out of reach. The planted faults show that it can fail.
 """
 
 import contextlib
@@ -38,11 +38,10 @@ def opened(bidi, folder, path, way="folder"):
         yield tab
 
 
-@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("figure", FIGURES)
-def test_a_reader_moves_the_figure(firefox, tmp_path, figure, way):
+def test_a_reader_moves_the_figure(firefox, tmp_path, figure):
     write_bench(tmp_path, [figure()])
-    with opened(firefox, tmp_path, "bench.html", way) as tab:
+    with opened(firefox, tmp_path, "bench.html") as tab:
         problems = []
         for kind in KINDS:
             steps, afresh = its_moves(figure, kind), lambda: tab.goto("bench.html")

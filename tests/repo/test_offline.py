@@ -168,12 +168,13 @@ def test_set_up_without_a_wheelhouse_asks_the_registry(small):
 # --------------------------------------------------------------------- the zip
 
 
-@pytest.fixture
-def unzipped(book, tmp_path):
+@pytest.fixture(scope="module")
+def unzipped(book, tmp_path_factory):
     """The book, packed and taken out elsewhere: its one top folder."""
-    publish.pack(book, tmp_path / "book.zip")
-    place = tmp_path / "a stick"
-    with zipfile.ZipFile(tmp_path / "book.zip") as packed:
+    folder = tmp_path_factory.mktemp("zip")
+    publish.pack(book, folder / "book.zip")
+    place = folder / "a stick"
+    with zipfile.ZipFile(folder / "book.zip") as packed:
         assert packed.testzip() is None
         packed.extractall(place)
     (top,) = place.iterdir()
