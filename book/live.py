@@ -6,26 +6,30 @@ leaves them in `window.attnFigures`.
 
 import re
 
-from attnlib.widgets import _figure
+from course.paths import ROOT
 
 BOX = re.compile(r'<div class="attn-live" data-figure="(\w+)" data-state="[^"]*">')
 COPY = re.compile(
     r'<div class="attn-copy" data-from="(\w+)" data-figure="(\w+)"></div>'
 )
+WIDGETS = ROOT / "attnlib" / "widgets"
 EXPORT = "export default { render, numbers };"
+
+
+def source(name):
+    """Return the text of a file of the figures."""
+    return (WIDGETS / name).read_text(encoding="utf-8")
 
 
 def plain_script(names):
     """Return the modules of these figures as one script, each in a block."""
     blocks = "".join(f"{{\n{figure_block(name)}}}\n" for name in names)
-    return (
-        f'(function () {{\n"use strict";\n{_figure.source("common.js")}{blocks}}})();\n'
-    )
+    return f'(function () {{\n"use strict";\n{source("common.js")}{blocks}}})();\n'
 
 
 def figure_block(name):
     """Return a figure's own file, its export turned into an entry of attnFigures."""
-    text = _figure.source(f"{name}.js")
+    text = source(f"{name}.js")
     if text.count("export ") != 1 or not text.rstrip().endswith(EXPORT):
         raise ValueError(f"{name}.js must end with `{EXPORT}`, its only export")
     kept = f"(window.attnFigures ??= {{}}).{name} = {{ render, numbers }};"
@@ -62,7 +66,7 @@ def add_figures(built):
     """Write the figures' files below `built`; name them in the pages with figures."""
     folder = built / "_static" / "figures"
     folder.mkdir()
-    (folder / "live.css").write_text(_figure.source("live.css"), encoding="utf-8")
+    (folder / "live.css").write_text(source("live.css"), encoding="utf-8")
     for page in sorted(built.glob("chapters/**/*.html")):
         old = page.read_text(encoding="utf-8")
         text = fill_copies(old, built / "chapters")

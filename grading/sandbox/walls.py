@@ -163,8 +163,11 @@ def parents(path, made):
 
 
 def python(script):
-    """Return the command that runs a script, without the user's own folders."""
-    return [sys.executable, "-s", "-B", "-P", str(script)]
+    """Return the command that runs a script, without the user's own folders.
+
+    The script finds what lies beside it, as any script does.
+    """
+    return [sys.executable, "-s", "-B", str(script)]
 
 
 def python_folders():

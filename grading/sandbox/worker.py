@@ -12,8 +12,6 @@ import os
 import sys
 import types
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-
 import magics
 import wire
 

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 
 import attnlib.widgets
-from attnlib.widgets import _figure
 from book import live
 from course import toc
 from course.paths import ROOT
@@ -54,7 +53,7 @@ def write_bench(folder, shown, *, theme="light", change=lambda script: script):
     folder.mkdir(parents=True, exist_ok=True)
     script = live.plain_script(sorted({figure.name for figure in shown}))
     (folder / "figures.js").write_text(change(script), encoding="utf-8")
-    (folder / "live.css").write_text(_figure.source("live.css"), encoding="utf-8")
+    (folder / "live.css").write_text(live.source("live.css"), encoding="utf-8")
     shutil.copy(ROOT / "book" / "static" / "live_host.js", folder)
     boxes = "\n".join(figure.as_html() for figure in shown)
     text = BENCH.format(theme=theme, colours=COLOURS[theme], boxes=boxes)
