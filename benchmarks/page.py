@@ -11,11 +11,11 @@ import sys
 
 from benchmarks import attention, cases
 from benchmarks.candidates import CANDIDATES
-from course.paths import ROOT
+from course.paths import ROOT, STATIC
 
 RESULTS = ROOT / "benchmarks" / "results"
 PAGE = ROOT / "chapters" / "benchmarks.md"
-PICTURE = ROOT / "book" / "static" / "benchmarks.svg"
+PICTURE = STATIC / "benchmarks.svg"
 DRAWN = {
     "attnlib NumPy reference": ("o", "#777777"),
     "attnlib NumPy tiled": ("s", "#00775A"),

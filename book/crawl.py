@@ -25,7 +25,7 @@ from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
 from book import hrefs
 from course.address import ADDRESSES
-from course.paths import ROOT
+from course.paths import BUILT, ROOT
 from course.repository import FORM, setting, site
 
 # Where a crawl begins; all but the first may be missing.
@@ -195,7 +195,7 @@ def main(arguments=None):
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("book", nargs="?", default=str(ROOT / "_build" / "html"))
+    parser.add_argument("book", nargs="?", default=str(BUILT))
     chosen = parser.parse_args(arguments)
     live = chosen.book.startswith(("http://", "https://"))
     if not live and not Path(chosen.book, "index.html").is_file():

@@ -22,7 +22,7 @@ from pypdf.generic import NameObject, TextStringObject
 
 from book import page_parts
 from course import toc
-from course.paths import ROOT, find_chromium
+from course.paths import BUILT, ROOT, find_chromium
 from course.repository import site
 
 TAG = re.compile(r"<[A-Za-z][^>]*>")
@@ -251,7 +251,7 @@ def main(arguments=None):
     )
     parser.add_argument("--output", type=Path, default=ROOT / "_build" / "book.pdf")
     parser.add_argument("--pages", nargs="+", help="default: all of _toc.yml")
-    parser.add_argument("--built", type=Path, default=ROOT / "_build" / "html")
+    parser.add_argument("--built", type=Path, default=BUILT)
     options = parser.parse_args(arguments)
     pages, started = options.pages or toc.pages(), time.monotonic()
 

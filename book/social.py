@@ -11,9 +11,9 @@ import numpy as np
 
 from attnlib import attention_weights
 from attnlib.plotting import COLORS
-from course.paths import ROOT
+from course.paths import STATIC
 
-PICTURE = ROOT / "book" / "static" / "social.png"
+PICTURE = STATIC / "social.png"
 INK, GREY = "#1f2933", "#52606d"
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import attnlib.widgets
 from book import live
 from course import toc
-from course.paths import ROOT
+from course.paths import ROOT, STATIC
 
 FIGURES = [getattr(attnlib.widgets, name) for name in attnlib.widgets.__all__]
 STATES = 200
@@ -54,7 +54,7 @@ def write_bench(folder, shown, *, theme="light", change=lambda script: script):
     script = live.plain_script(sorted({figure.name for figure in shown}))
     (folder / "figures.js").write_text(change(script), encoding="utf-8")
     (folder / "live.css").write_text(live.source("live.css"), encoding="utf-8")
-    shutil.copy(ROOT / "book" / "static" / "live_host.js", folder)
+    shutil.copy(STATIC / "live_host.js", folder)
     boxes = "\n".join(figure.as_html() for figure in shown)
     text = BENCH.format(theme=theme, colours=COLOURS[theme], boxes=boxes)
     (folder / "bench.html").write_text(text, encoding="utf-8")
