@@ -218,6 +218,7 @@ def blas_threads(controller):
     return [x["num_threads"] for x in controller.info() if x["user_api"] == "blas"]
 
 
+@pytest.mark.slow
 def test_eight_callers_at_once(monkeypatch, rng):
     """The numbers are those of one caller; the last one out gives BLAS its threads."""
     controller = pytest.importorskip("threadpoolctl").ThreadpoolController()

@@ -16,7 +16,7 @@ from attnlib import fused_attention, numpy_kernel
 from tests.attnlib import oracles
 from tests.attnlib.arrays import TOLERANCE
 
-pytestmark = pytest.mark.usefixtures("no_call_is_small")
+pytestmark = [pytest.mark.usefixtures("no_call_is_small"), pytest.mark.slow]
 
 # The least exponents are those of subnormal numbers
 EXPONENTS = {"float16": (-20, 12), "float32": (-140, 60), "float64": (-1060, 300)}

@@ -268,6 +268,7 @@ def wheel(tmp_path_factory):
     return zipfile.ZipFile(path)
 
 
+@pytest.mark.slow
 def test_wheel_holds_the_package_and_nothing_else(wheel):
     """All rooms and the style sheet; no tests, no chapters."""
     names = {name for name in wheel.namelist() if ".dist-info/" not in name}
@@ -280,6 +281,7 @@ def test_wheel_holds_the_package_and_nothing_else(wheel):
     assert names == expected
 
 
+@pytest.mark.slow
 def test_wheel_asks_for_numpy_and_array_api_compat_only(wheel):
     """Two requirements; torch, plot, widgets and all are extras."""
     (path,) = (n for n in wheel.namelist() if n.endswith(".dist-info/METADATA"))
@@ -297,6 +299,7 @@ def test_wheel_asks_for_numpy_and_array_api_compat_only(wheel):
     assert metadata["Version"] == attnlib.__version__
 
 
+@pytest.mark.slow
 def test_wheel_works_where_it_is_installed(wheel, tmp_path):
     """Unpacked elsewhere and imported from there, with its style sheet."""
     wheel.extractall(tmp_path)
