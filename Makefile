@@ -27,7 +27,7 @@ OFFLINE := PIP_NO_INDEX=1 PIP_FIND_LINKS="file://$(subst $(space),%20,$(CURDIR))
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help book serve pdf slides links test quick notebooks tidy check lint format bench assignments grade address colab binder repeats wheelhouse zip lock test-lowest test-newest clean
+.PHONY: help book serve pdf slides links test quick notebooks tidy check lint format bench assignments grade address colab lab repeats wheelhouse zip lock test-lowest test-newest clean
 
 help: ## say what each command does
 	@awk -F ':.*## ' '/^##@ /{printf "\n%s\n", substr($$0, 5)} \
@@ -113,8 +113,8 @@ bench: $(READY) ## measure attention beside its peers, and make the page of resu
 colab: $(READY) ## run every notebook alone, beside Colab's packages (ARGS="--only 04")
 	@$(RUN) -m replay colab $(ARGS)
 
-binder: $(READY) ## do Binder's steps afresh, run every notebook in JupyterLab (ARGS=)
-	@$(RUN) -m replay binder $(ARGS)
+lab: $(READY) ## run every notebook in JupyterLab, in a browser (ARGS="--only 04")
+	@$(RUN) -m replay lab $(ARGS)
 
 repeats: $(READY) ## run every notebook five times: threads, hash seeds, BLAS (ARGS="--runs 1 2")
 	@$(RUN) -m replay repeats $(ARGS)

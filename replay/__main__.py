@@ -1,15 +1,14 @@
 """Run the notebooks where readers run them, and say what is not as it should be.
 
     python -m replay colab      each notebook alone in a folder, beside Colab's
-                                      packages, its set-up cell run as it stands
-    python -m replay binder     Binder's steps, then every notebook in JupyterLab
+                                packages, its set-up cell run as it stands
+    python -m replay lab        every notebook in JupyterLab, in a browser
     python -m replay repeats    five times each: threads, hash seeds, BLAS
 
     --only 04 exercises/03            notebooks whose path has one of these in it
     --runs 1 3                        repeats: these of the five runs
     --here                            colab: the running Python is Colab's own
     --github                          colab: git asks GitHub, not this checkout
-    --pictures FOLDER                 binder: store what JupyterLab shows
 
 Environments are made in a cache folder: --cache, or ~/.cache/attention-course.
 """
@@ -20,7 +19,7 @@ import sys
 
 from course import toc
 from course.paths import ASSIGNMENTS, ROOT, SOURCES
-from replay import binder, colab, environments, lab_server, repeats
+from replay import colab, environments, lab, lab_server, repeats
 
 FIVE = range(1, 6)
 
@@ -28,6 +27,11 @@ FIVE = range(1, 6)
 def published():
     """The notebooks that a reader opens: the chapters, then the students' notebooks."""
     return toc.chapters() + sorted(ASSIGNMENTS.glob("*.ipynb"))
+
+
+def sources():
+    """The exercises with their answers."""
+    return sorted(SOURCES.glob("*.ipynb"))
 
 
 def chosen(paths, only):
@@ -42,39 +46,26 @@ def chosen(paths, only):
     return kept
 
 
-def run_colab(options):
-    """Replay Colab; return the faults."""
-    return colab.replay(chosen(published(), options.only), options)
-
-
-def run_binder(options):
-    """Replay Binder; return the faults."""
-    return binder.replay(chosen(published(), options.only), options)
-
-
-def run_repeats(options):
-    """Run everything several times; return what differs. The sources run too."""
-    paths = published() + sorted(SOURCES.glob("*.ipynb"))
-    return repeats.repeats(chosen(paths, options.only), options.runs)
+COMMANDS = {"colab": colab.replay, "lab": lab.replay, "repeats": repeats.replay}
 
 
 def main(arguments=None):
     """Run the command line; return the exit status."""
-    commands = {"colab": run_colab, "binder": run_binder, "repeats": run_repeats}
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("command", choices=commands)
+    parser.add_argument("command", choices=COMMANDS)
     parser.add_argument("--only", nargs="+", default=[])
     parser.add_argument("--runs", nargs="+", type=int, choices=FIVE, default=FIVE)
     parser.add_argument("--here", action="store_true")
     parser.add_argument("--github", action="store_true")
-    parser.add_argument("--pictures", type=pathlib.Path)
     cache = pathlib.Path.home() / ".cache" / "attention-course"
     parser.add_argument("--cache", type=pathlib.Path, default=cache)
     options = parser.parse_args(arguments)
     try:
-        faults = commands[options.command](options)
+        paths = published() + sources() * (options.command == "repeats")
+        paths = chosen(paths, options.only)
+        faults = COMMANDS[options.command](paths, options)
     except (environments.ReplayError, lab_server.LabError) as error:
         sys.exit(str(error))
     for fault in faults:

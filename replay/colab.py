@@ -1,4 +1,4 @@
-"""Each notebook alone in a folder, beside Colab's packages: see replay.py.
+"""Each notebook alone in a folder, beside Colab's packages.
 
 A notebook runs to its end if every cell ran and none raised, in an exercise that is not
 answered save for the checks' one message; with the answers filled in, none at all.
@@ -8,6 +8,7 @@ import os
 import pathlib
 import sys
 import tempfile
+import time
 
 from course.paths import ROOT
 from course.repository import setting
@@ -16,7 +17,6 @@ from replay import environments, runner
 PACKAGES = ROOT / "replay" / "colab.txt"
 PIP = "pip==24.1.2"
 MAY_BE_INSTALLED = {"attnlib", "array-api-compat", "anywidget", "psygnal"}
-LONGEST = 20  # seconds that the set-up cell should take; told, never a fault
 LEFT_OUT = "left out: needs the weights"  # chapter 4 says so where they are missing
 NO_NETWORK = {
     "PIP_INDEX_URL": "http://127.0.0.1:9/simple",
@@ -29,7 +29,7 @@ NO_NETWORK = {
 
 
 def replay(paths, options):
-    """Run them all; print a table; return the faults."""
+    """Run them all; return the faults."""
     repository = setting(ROOT)
     ref = repository.get("commit") or repository["branch"]
     python = environment(options)
@@ -39,10 +39,6 @@ def replay(paths, options):
         own = environments.home(folder, repository["url"], bare)
         runs = [alone(*one, python, own) for path in paths for one in variants(path)]
         said, faults = without_network(paths[0], python, own)
-    print(*table(runs), sep="\n")
-    for run in runs:
-        for cell, old, new in run.differing:
-            print(f"{run.name}, cell [{cell}]\n  stored: {old}\n  now:    {new}")
     print(f"Without a network the set-up cell says: {said}")
     return [f"{run.name}: {fault}" for run in runs for fault in run.faults] + faults
 
@@ -68,7 +64,7 @@ def environment(options):
 
 
 def variants(path):
-    """(name, notebook, what it showed when stored); an exercise also answered."""
+    """(name, notebook, the notebook with its outputs); an exercise also answered."""
     stored = environments.read(path)
     name = path.relative_to(ROOT / "chapters").as_posix()
     yield name, stored, stored
@@ -80,23 +76,21 @@ def variants(path):
 def alone(name, nb, stored, python, own):
     """Run a notebook in a folder of its own; take away again what it installed."""
     print(f"{name} ...", end=" ", flush=True)
-    before = environments.packages(python)
+    before, start = environments.packages(python), time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         variables = environments.variables(python, own)
         done = runner.run(nb, name, python, folder, variables)
     done.installed, other = environments.changes(before, environments.packages(python))
     environments.uninstall(python, done.installed)
     done.faults += other + set_up_faults(done) + figure_faults(stored, done.nb)
-    done.differing = runner.differences(stored, done.nb, ["text/plain"])
-    seconds = f"{sum(done.seconds):.0f} s, set-up {done.set_up_seconds:.0f} s"
-    print("; ".join([seconds, *done.faults]), flush=True)
+    print(f"{time.perf_counter() - start:.0f} s", *done.faults, sep="; ", flush=True)
     return done
 
 
 def set_up_faults(done):
     """What the set-up cell must not do: say more than a line, install anything else."""
     found = []
-    lines = [line for line in runner.texts(runner.code(done.nb)[0]) if line]
+    lines = runner.lines(runner.code(done.nb)[0])
     if len(lines) != 1 or not lines[0].startswith("Installed attnlib"):
         found.append(f"the set-up cell must say one line, and said {lines}")
     if extra := sorted({*done.installed} - MAY_BE_INSTALLED):
@@ -110,7 +104,7 @@ def figure_faults(stored, nb):
     pairs = zip(runner.code(stored), runner.code(nb), strict=True)
     for number, (old, new) in enumerate(pairs, start=1):
         now = runner.live_figures(new)
-        if LEFT_OUT not in runner.texts(new)[0]:
+        if LEFT_OUT not in "".join(runner.lines(new)[:1]):
             missing = len(runner.live_figures(old)) - len(now)
             found += [f"cell [{number}] shows no live figure"] * missing
         dead = sum(not runner.enabled_in_colab(figure) for figure in now)
@@ -133,14 +127,3 @@ def without_network(path, python, own):
     if "\n" in said or "not installed" not in said:
         return said, ["without a network the set-up cell must say why, in one line"]
     return said, []
-
-
-def table(runs):
-    """Lines of the table of what ran."""
-    clocks = {"set-up": set_up_clock, "all": lambda run: f"{sum(run.seconds):.0f} s"}
-    return runner.table(runs, **clocks)
-
-
-def set_up_clock(run):
-    """What a Run's set-up cell took, in words."""
-    return f"{run.set_up_seconds:.1f} s" + " slow" * (run.set_up_seconds > LONGEST)

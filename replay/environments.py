@@ -1,9 +1,9 @@
-"""Environments for replay.py: pip, what it changed, and git told of a local address."""
+"""Environments: pip, what it changed, and git told of a local address."""
 
 import json
 import os
 import pathlib
-import shutil
+import re
 import subprocess
 import sys
 import venv
@@ -58,11 +58,8 @@ def read(path):
     return nbformat.read(path, as_version=4)
 
 
-def call(*command, cwd=None, env=None, fail=True):
-    """Run a command; return what it printed, or raise ReplayError with its last lines.
-
-    With `fail=False` its status is not looked at.
-    """
+def call(*command, cwd=None, env=None):
+    """Run a command; return what it printed, or raise ReplayError with that."""
     done = subprocess.run(
         [str(part) for part in command],
         cwd=cwd,
@@ -71,7 +68,7 @@ def call(*command, cwd=None, env=None, fail=True):
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
     )
-    if fail and done.returncode:
+    if done.returncode:
         raise ReplayError(f"{' '.join(map(str, command))} failed:\n{done.stdout}")
     return done.stdout
 
@@ -79,29 +76,17 @@ def call(*command, cwd=None, env=None, fail=True):
 # Environments
 
 
-def fresh(folder, *wanted, env=None):
-    """Make an empty environment in `folder` and install; return its Python."""
-    if folder.exists():
-        shutil.rmtree(folder)
-    venv.create(folder, with_pip=True, symlinks=os.name != "nt")
-    python = python_of(folder)
-    call(python, "-m", "pip", "install", "--quiet", *wanted, env=env)
-    return python
-
-
-def cached(folder, requirements, *before):
-    """Make an environment once, from a file; anew where the file has changed.
-
-    `before` is installed first: the version of pip itself.
-    """
-    wanted = json.dumps([sys.version, before, requirements.read_text(encoding="utf-8")])
-    note = folder / "made-from.json"
+def cached(folder, requirements, pip):
+    """Make an environment once, with this pip, from a file; anew where that changed."""
+    wanted = json.dumps([sys.version, pip, requirements.read_text(encoding="utf-8")])
+    note, python = folder / "made-from.json", python_of(folder)
     if not (note.exists() and note.read_text(encoding="utf-8") == wanted):
         print(f"Making an environment in {folder} (once; about a minute)", flush=True)
-        python = fresh(folder, *before)
+        venv.create(folder, with_pip=True, clear=True, symlinks=os.name != "nt")
+        call(python, "-m", "pip", "install", "--quiet", pip)
         call(python, "-m", "pip", "install", "--quiet", "-r", requirements)
         note.write_text(wanted, encoding="utf-8")
-    return python_of(folder)
+    return python
 
 
 def packages(python):
@@ -132,7 +117,7 @@ def uninstall(python, names):
 
 
 def snapshot(folder, ref):
-    """Write a bare repository whose branch `ref` is the working tree as it is now.
+    """Write a bare repository whose branch `ref` is the tracked files as they are now.
 
     A `ref` that is a commit stays that commit: it must be in this repository.
     """
@@ -140,29 +125,13 @@ def snapshot(folder, ref):
     call("git", "clone", "--quiet", "--bare", "--no-hardlinks", ROOT, bare)
     call("git", "-C", bare, "config", "uploadpack.allowFilter", "true")
     call("git", "-C", bare, "config", "uploadpack.allowAnySHA1InWant", "true")
-    if not is_commit(ref):
-        commit_tree(bare, folder / "index", ref)
+    if not re.fullmatch("[0-9a-f]{7,40}", ref):
+        who = ("-c", "user.name=replay", "-c", "user.email=replay@localhost")
+        changed = call("git", *who, "stash", "create", cwd=ROOT).strip()
+        branch = f"{changed or 'HEAD'}:refs/heads/{ref}"
+        call("git", "push", "--quiet", "--force", bare, branch, cwd=ROOT)
     call("git", "-C", bare, "repack", "-adbq")
     return bare
-
-
-def is_commit(ref):
-    """Whether a ref is the digits of a commit."""
-    return len(ref) >= 7 and not set(ref) - set("0123456789abcdef")
-
-
-def commit_tree(bare, index, ref):
-    """Commit the working tree to branch `ref` of a bare repository."""
-    names = {"GIT_AUTHOR_NAME": "replay", "GIT_COMMITTER_NAME": "replay"}
-    names |= {"GIT_AUTHOR_EMAIL": "replay@localhost"}
-    names |= {"GIT_COMMITTER_EMAIL": "replay@localhost"}
-    places = {"GIT_DIR": str(bare), "GIT_WORK_TREE": str(ROOT)}
-    env = os.environ | names | places | {"GIT_INDEX_FILE": str(index)}
-    call("git", "-c", "core.bare=false", "add", "--all", cwd=ROOT, env=env)
-    tree = call("git", "write-tree", env=env).strip()
-    message = ["-m", "The working tree"]
-    commit = call("git", "commit-tree", tree, *message, env=env).strip()
-    call("git", "update-ref", f"refs/heads/{ref}", commit, env=env)
 
 
 def home(folder, url, bare):

@@ -1,7 +1,9 @@
-"""Run notebooks in a real JupyterLab, in a browser: see replay_binder.py."""
+"""Every notebook in a real JupyterLab, in a browser, with Binder's settings."""
 
 import contextlib
-import os
+import pathlib
+import sys
+import tempfile
 import time
 
 import nbformat
@@ -13,10 +15,20 @@ from replay import environments, lab_server, runner
 LONGEST = 600_000  # milliseconds for a whole notebook
 
 
-def served(python, folder):
-    """Start the environment's JupyterLab in a folder; a context with its address."""
-    path = os.pathsep.join([str(python.parent), os.environ["PATH"]])
-    return lab_server.served(folder, python, environments.without_own(PATH=path))
+def replay(paths, options):
+    """Run them all in a clone, which JupyterLab may write to; return the faults."""
+    with tempfile.TemporaryDirectory() as text:
+        folder = pathlib.Path(text).resolve()
+        bare = environments.snapshot(folder, "replay")
+        clone = folder / "attention-course"
+        command = ("git", "clone", "--quiet", "--branch", "replay")
+        environments.call(*command, bare.as_uri(), clone)
+        env = environments.without_own()
+        with lab_server.served(clone, sys.executable, env) as home:
+            names = [path.relative_to(environments.ROOT) for path in paths]
+            runs = [run(home, clone, name) for name in names]
+            faults = markdown_faults(home)
+    return faults + [f"{run.name}: {fault}" for run in runs for fault in run.faults]
 
 
 @contextlib.contextmanager
@@ -25,7 +37,7 @@ def page_of(home, path):
     chromium = find_chromium()
     if chromium is None:
         raise environments.ReplayError(
-            "the replay of Binder needs Chromium on the PATH"
+            "JupyterLab is looked at in Chromium: none is on the PATH"
         )
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
@@ -61,37 +73,32 @@ PARTS = ["input[type=range]:not(:disabled)", "button:not(:disabled)"]
 KEYS = ["ArrowRight", "ArrowLeft", "Enter"]
 
 
-def run_all(home, folder, names, pictures):
-    """Run each notebook from its own folder; yield the Runs."""
-    for name in names:
-        print(f"{name} ...", end=" ", flush=True)
-        start = time.perf_counter()
-        stored = environments.read(folder / name)
-        try:
-            done = run_one(home, stored, name, pictures)
-        except Error as error:  # the browser's
-            done = runner.Run(str(name), stored, [f"JupyterLab: {error}"])
-        done.clock = time.perf_counter() - start
-        print("; ".join([f"{done.clock:.0f} s", *done.faults]), flush=True)
-        yield done
+def run(home, folder, name):
+    """Run a notebook, telling the seconds and the faults; return the Run."""
+    print(f"{name} ...", end=" ", flush=True)
+    start = time.perf_counter()
+    stored = environments.read(folder / name)
+    try:
+        done = run_one(home, stored, name)
+    except Error as error:  # the browser's
+        done = runner.Run(str(name), stored, [f"JupyterLab: {error}"])
+    print(f"{time.perf_counter() - start:.0f} s", *done.faults, sep="; ", flush=True)
+    return done
 
 
-def run_one(home, stored, name, pictures):
+def run_one(home, stored, name):
     """Open a notebook, run all its cells, look at its figures; return the Run."""
     with page_of(home, name.as_posix()) as page:
         page.set_default_timeout(LONGEST)
         page.wait_for_function(lab_server.READY)
         now = nbformat.reads(page.evaluate(RUN), as_version=4)
         done = runner.Run(str(name), now, runner.faults(now))
-        done.differing = runner.differences(stored, now)
         live = sum(bool(runner.live_figures(c)) for c in runner.code(stored))
         with contextlib.suppress(Error):
             page.wait_for_function(f"({LIVE})() >= {live}", timeout=20_000)
         shown = page.evaluate(LIVE)
         if shown != live:
             done.faults.append(f"{shown} of {live} live figures appear")
-        if pictures:
-            take_picture(page, pictures / f"{name.stem}-{name.parent.name}.png", live)
         figures = page.locator(FIGURE).all()
         deaf = sum(not answers(page, figure) for figure in figures)
         done.faults += ["a live figure does not answer to keys"] * deaf
@@ -114,25 +121,11 @@ def answers(page, figure):
     return False
 
 
-def take_picture(page, path, live):
-    """Store what the window shows, at the first live figure if there is one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if live:
-        box = page.locator(FIGURE).first
-        box.scroll_into_view_if_needed()
-        page.wait_for_timeout(500)
-    page.screenshot(path=path)
-
-
-def markdown_faults(home, pictures):
+def markdown_faults(home):
     """Say so where a Markdown file does not open as a page."""
     with page_of(home, "chapters/index.md") as page:
         try:
             page.locator(".jp-RenderedMarkdown h1").first.wait_for(timeout=30_000)
         except Error:
             return ["chapters/index.md does not open as a page in JupyterLab"]
-        finally:
-            if pictures:
-                pictures.mkdir(parents=True, exist_ok=True)
-                page.screenshot(path=pictures / "index.png")
     return []

@@ -7,6 +7,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from course.paths import ROOT
+
 OPTIONS = [
     "--no-browser",
     "--allow-root",
@@ -17,7 +19,8 @@ OPTIONS = [
     "--LabApp.expose_app_in_browser=True",
 ]
 # Cells out of sight would be taken out of the page.
-WHOLE = {"windowingMode": "none"}
+WHOLE = {"@jupyterlab/notebook-extension:tracker": {"windowingMode": "none"}}
+BINDER = ROOT / "binder" / "overrides.json"
 
 # Whether the page shows a notebook whose kernel waits for something to do.
 READY = """() => {
@@ -35,13 +38,11 @@ class LabError(Exception):
 def served(folder, python, environment):
     """Start a Python's JupyterLab in a folder; yield its address.
 
-    Its folders for what a user sets are its own, so the environment's settings show.
+    Its folders for what a user sets are its own; in them, Binder's settings.
     """
     with tempfile.TemporaryDirectory() as text:
         own = Path(text)
-        settings = own / "settings" / "@jupyterlab" / "notebook-extension"
-        settings.mkdir(parents=True)
-        (settings / "tracker.jupyterlab-settings").write_text(json.dumps(WHOLE))
+        write_settings(own / "settings")
         names = ["CONFIG", "DATA", "RUNTIME"]
         apart = {f"JUPYTER_{name}_DIR": str(own / name.lower()) for name in names}
         apart |= {"JUPYTERLAB_SETTINGS_DIR": str(own / "settings")}
@@ -60,6 +61,15 @@ def served(folder, python, environment):
             finally:
                 process.terminate()
                 process.wait(timeout=30)
+
+
+def write_settings(folder):
+    """Write what the plugins are set to, as a user's settings."""
+    for plugin, chosen in (WHOLE | json.loads(BINDER.read_text("utf-8"))).items():
+        package, _, name = plugin.partition(":")
+        path = folder / package / f"{name}.jupyterlab-settings"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(chosen))
 
 
 def address(process, own, seconds=90):

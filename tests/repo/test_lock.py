@@ -14,6 +14,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name as canonical
 
 from course.paths import ROOT
+from replay import versions
 
 # Not declared, and not missed where they are not there.
 ELSEWHERE = {
@@ -123,6 +124,14 @@ def test_what_is_imported_is_declared():
         name for each in texts.values() for text in each for name in imported(text)
     }
     assert undeclared(modules, declared) == []
+
+
+def test_what_attnlib_imports_is_declared_by_the_package():
+    """Two are used where they are there, and not missed where they are not."""
+    texts = [text for path in tracked("attnlib/*.py") for text in sources(path)]
+    modules = {name for text in texts for name in imported(text)}
+    declared = {canonical(name) for name in versions.declared()}
+    assert undeclared(modules, declared) == ["IPython", "threadpoolctl"]
 
 
 @pytest.mark.parametrize(

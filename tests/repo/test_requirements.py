@@ -8,7 +8,7 @@ import pytest
 from course.paths import ROOT
 from replay import versions
 
-KINDS = ("", "-lowest", "-model", "-bench")
+KINDS = ("", "-model", "-bench")
 SUPPORTED = ["3.11", "3.12", "3.13", "3.14"]
 
 
@@ -49,35 +49,40 @@ def pinned(kind):
     return {name: rest[2:] for name, rest in lines if rest.startswith("==")}
 
 
-def same(one, other):
-    """Say whether two versions are the same one: 2.0 is 2.0.0."""
-    parts = [[int(n) for n in version.split(".")] for version in (one, other)]
-    longest = max(map(len, parts))
-    return len({tuple(p + [0] * (longest - len(p))) for p in parts}) == 1
+def ordered(version):
+    """A version as numbers, which compare as versions do: 2.9.1 < 2.13."""
+    return [int(number) for number in version.split(".")]
 
 
 def test_the_lowest_are_the_declared_bounds():
-    """Every bound of pyproject.toml is what `make test-lowest` installs."""
-    lowest = pinned("-lowest")
+    """uv is asked for the lowest of what pyproject.toml declares, extras included."""
+    option, *wanted = versions.wanted("lowest")
+    assert option == "--resolution=lowest-direct"
+    assert {f"{name}>={bound}" for name, bound in bounds().items()} <= {*wanted}
     assert {"numpy", "array-api-compat", "torch"} <= {*bounds()}
-    wrong = {
-        name: (bound, lowest.get(name))
-        for name, bound in bounds().items()
-        if not same(bound, lowest.get(name, "0"))
-    }
-    assert wrong == {}
 
 
 def test_the_lowest_are_at_most_the_pinned():
-    pins = pinned("")
-    for name in bounds():
-        assert versions.ordered(pinned("-lowest")[name]) <= versions.ordered(pins[name])
+    for name, bound in bounds().items():
+        assert ordered(bound) <= ordered(pinned("")[name])
 
 
 def test_the_tools_of_the_lowest_are_the_pinned_ones():
-    tools = {n: v for n, v in pinned("-lowest").items() if n not in bounds()}
-    assert len(tools) > 5
+    _, *wanted = versions.wanted("lowest")
+    tools = dict(line.split("==") for line in wanted if "==" in line)
+    assert {"pytest", "hypothesis", "nbval", "uv"} <= {*tools}
     assert tools.items() <= pinned("").items()
+    assert len(tools) + len(bounds()) == len(wanted)
+
+
+def test_the_newest_have_no_bound_but_one():
+    """The names of requirements.in as they stand; jupyter-book 2 is another program."""
+    option, *wanted = versions.wanted("newest")
+    assert option == "--upgrade"
+    assert [w for w in wanted if not w.replace("-", "").isalnum()] == [
+        "jupyter-book>=1,<2"
+    ]
+    assert {"numpy", "torch", "pytest"} <= {*wanted}
 
 
 @pytest.mark.parametrize("kind", ["-model", "-bench"])
@@ -116,28 +121,6 @@ def test_the_supported_pythons_are_the_same_everywhere():
     assert f"Python {named}" in (ROOT / "README.md").read_text(encoding="utf-8")
     head = (ROOT / "requirements.in").read_text(encoding="utf-8").partition("\n\n")[0]
     assert f"Python {low} to {high}" in head
-
-
-# ------------------------------------------------------------ the tool for versions
-
-BOTH = ["2.15.0", "2.13.0+cpu", "2.13.0", "2.9.1+cpu", "2.9.1", "2.5.0", "2.4.0+cpu"]
-PLAIN = ["2.15.0", "2.13.0", "2.9.1", "2.5.0", "2.4.0"]
-
-
-@pytest.mark.parametrize(
-    ("kind", "served", "expected"),
-    [
-        ("lowest", BOTH, "2.9.1+cpu"),
-        ("newest", BOTH, "2.13.0+cpu"),
-        ("lowest", PLAIN, "2.5.0"),
-        ("newest", PLAIN, "2.15.0"),
-        ("lowest", ["2.9.1", "2.4.0+cpu"], "2.9.1"),
-        ("newest", ["2.4.1"], None),
-    ],
-)
-def test_torch_is_the_cpu_build_at_the_wanted_end(kind, served, expected):
-    """Never below the bound; a build with CUDA only where there is no other."""
-    assert versions.choose_torch(kind, served, "2.5.0") == expected
 
 
 def test_what_is_left_out_exists():

@@ -25,6 +25,7 @@ MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 TARGETS = set(re.findall(r"(?m)^([a-z][a-z-]*):", MAKEFILE))
 SCRIPT = re.compile(r"(?<![\w/.$-])/?((?:course/)?(?:\.ci|\.github|replay)/[\w./-]+)")
 MODULE = re.compile(r"-m ((?:benchmarks|book|course|grading|replay)(?:\.\w+)?)")
+SUPPORTED = ["3.11", "3.12", "3.13", "3.14"]
 WRITES = {  # what a job may do besides reading
     ("pages", "publish"): {"pages": "write", "id-token": "write"},
     ("release", "release"): {"contents": "write", "actions": "write"},
@@ -169,8 +170,17 @@ def test_the_versions_that_are_tried_are_those_that_are_promised():
     project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     lowest = re.search(r'requires-python = ">=([\d.]+)"', project)[1]
     matrix = read(FOLDER / "test.yml")["jobs"]["versions"]["strategy"]["matrix"]
-    assert matrix["python"] == [lowest, "3.12", "3.13", "3.14"]
+    assert matrix["python"] == [lowest, *SUPPORTED[1:]]
     assert {"versions": "lowest", "python": lowest} in matrix["include"]
+
+
+def test_attnlib_is_tried_without_the_interpreter_s_lock():
+    job = read(FOLDER / "test.yml")["jobs"]["free-threaded"]
+    told = [step.get("with", {}).get("python-version") for step in job["steps"]]
+    assert f"{SUPPORTED[-1]}t" in told
+    (tests,) = (step for step in job["steps"] if "pytest" in step.get("run", ""))
+    assert "tests/attnlib" in tests["run"]
+    assert tests["env"]["PYTHON_GIL"] == "0"
 
 
 def test_unit_tests_need_no_built_book_and_no_browser():
@@ -396,7 +406,7 @@ def test_a_green_run_closes_the_issue_and_opens_none(report):
 
 @pytest.mark.skipif(not shutil.which("shellcheck"), reason="no shellcheck")
 def test_shellcheck_finds_nothing():
-    own = [ROOT / ".github" / "report.sh", ROOT / ".ci" / "run"]
+    own = [*ROOT.glob(".github/*.sh"), ROOT / ".ci" / "run"]
     for path in own:
         done = subprocess.run(["shellcheck", str(path)], capture_output=True, text=True)
         assert done.stdout == ""
