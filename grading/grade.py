@@ -83,7 +83,7 @@ def parser():
     for name, what in (
         ("cell", "seconds for a cell"),
         ("call", "seconds for one call of an answer"),
-        ("submission", "seconds for a whole notebook"),
+        ("submission", "seconds for all cells of a notebook, and for all calls"),
         ("memory", "megabytes of memory"),
     ):
         kind, default = type(getattr(limits, name)), getattr(limits, name)

@@ -13,9 +13,10 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from grading.notebook import MAX_BYTES, Invalid, is_of, parse
+from grading.notebook import MAX_BYTES, Invalid, parse
 from grading.owners import owners
 from grading.settings import ATTEMPTS, DEFAULTS
+from grading.submission import is_of
 
 NOISE = ("__MACOSX", ".DS_Store", "Thumbs.db", "desktop.ini", ".ipynb_checkpoints")
 MAX_FILES = 20_000

@@ -1,16 +1,14 @@
-"""Notebooks as data: what a release asks, and what a submission answers.
+"""Notebooks as data: what a release asks, and the cells of any file.
 
-A submission may hold anything, so it is read as JSON and every part is checked. Its
-solution cells and its own cells count; what is locked comes from the release.
+A file may hold anything, so it is read as JSON and every part is checked.
 """
 
 import hashlib
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
-from course.paths import ROOT
 from grading.kinds import kind_of
 
 MAX_BYTES = 20 * 2**20
@@ -70,18 +68,6 @@ class Assignment:
         return sum(question.points for question in self.questions)
 
 
-@dataclass
-class Submission:
-    """What a student handed in: cells to run in order, written answers, remarks.
-
-    `cells` are (name of the question or None, source).
-    """
-
-    cells: list = field(default_factory=list)
-    written: dict = field(default_factory=dict)
-    notes: list = field(default_factory=list)
-
-
 def read_assignment(path):
     """Read a release; ValueError where it is none."""
     data = Path(path).read_bytes()
@@ -126,85 +112,6 @@ def allows_attnlib(cells):
     if re.search(r"without (?:\w+ )?[`*]*attnlib", text):
         return False
     return re.search(r"\battnlib\b(?!\.exercises)", text) is not None
-
-
-def read_submission(data, assignment):
-    """Read a submission; Invalid, with the reason, where it cannot be graded."""
-    cells = parse(data)
-    found = Submission(notes=notes_on(cells, assignment))
-    given = {name: assignment.cells[name].source for name in assignment.given}
-    there = {cell.grade_id for cell in cells}
-    found.cells += [(None, given[name]) for name in given if name not in there]
-    written = [q.name for q in assignment.questions if q.written]
-    for cell in cells:
-        name = cell.grade_id
-        if name in written:
-            parts = [found.written.get(name, ""), cell.source]
-            found.written[name] = "\n\n".join(part for part in parts if part)
-        elif cell.kind == "code" and name not in assignment.checks:
-            found.cells.append((name, given.get(name, cell.source)))
-    return found
-
-
-def notes_on(cells, assignment):
-    """Return remarks on what differs from the release; Invalid for another notebook."""
-    ours = [cell for cell in cells if cell.grade_id in assignment.cells]
-    if not is_of(cells, assignment):
-        return [recognised_by_names(cells, assignment)]
-    notes = []
-    for name, cell in assignment.cells.items():
-        copies = [c for c in ours if c.grade_id == name]
-        kept = name in assignment.checks or name in assignment.given
-        if not copies and (kept or any(cell.flags)):
-            ending = "; the released one counts" if kept else ""
-            notes.append(f"The cell {name} was deleted{ending}.")
-        if len(copies) > 1:
-            notes.append(f"The cell {name} is there {len(copies)} times.")
-        if kept and any(c.source.strip() != cell.source.strip() for c in copies):
-            notes.append(f"The cell {name} was edited; the released one counts.")
-        if any(c.flags != cell.flags for c in copies):
-            notes.append(f"The metadata of {name} was changed; the release's counts.")
-        if any(c.kind != cell.kind for c in copies):
-            notes.append(f"The cell {name} is no longer of type {cell.kind}.")
-    return notes
-
-
-def is_of(cells, assignment):
-    """Whether cells are of an assignment: one belongs to a question of it.
-
-    Set-up cells do not tell: all releases have these.
-    """
-    names = [q.name for q in assignment.questions]
-    own = {f"{name}{end}" for name in names for end in ("", "-task", "-check")}
-    return any(cell.grade_id in own for cell in cells)
-
-
-def releases_with(names):
-    """Return the names of the course's releases that have a cell of these names."""
-    folder = ROOT / "chapters" / "exercises"
-    return [
-        path.stem
-        for path in sorted(folder.glob("*.ipynb"))
-        if any(json.dumps(name) in path.read_text("utf-8") for name in names)
-    ]
-
-
-def recognised_by_names(cells, assignment):
-    """Return a remark where answers are found by their names alone; else Invalid."""
-    names = [cell.grade_id for cell in cells if cell.grade_id is not None]
-    foreign = [name for name in names if name not in assignment.cells]
-    if foreign:
-        known = releases_with(foreign[:20])
-        which = f" ({', '.join(known)})" if known else ""
-        raise Invalid(
-            f"it is the notebook of another assignment{which}: its cells are called "
-            f"{', '.join(foreign[:3])}"[:300]
-        )
-    names = [re.escape(q.name) for q in assignment.questions if not q.written]
-    defined = re.compile(rf"^(?:def )?(?:{'|'.join(names) or '-'})\b *[(=]", re.M)
-    if not any(defined.search(c.source) for c in cells if c.kind == "code"):
-        raise Invalid("it holds no cell of this assignment, and no answer by its name")
-    return "nbgrader's metadata was lost; the answers were found by their names."
 
 
 # A file as cells

@@ -1,12 +1,14 @@
 """One submission scored: judged out here, answered in the sandbox."""
 
+import contextlib
 import re
 from dataclasses import dataclass, field
 
 from attnlib.exercises import get, judge
-from grading.notebook import Invalid, fit_to_print, read_submission
+from grading.notebook import Invalid, fit_to_print
 from grading.sandbox.process import Gone
 from grading.sandbox.session import Function, Session
+from grading.submission import read_submission
 
 NOT_ANSWERED = "Not answered yet"
 LONGEST = 500  # characters of a reason
@@ -62,14 +64,34 @@ def score(data, assignment, seed, sandbox):
         return invalid(assignment, f"The file was not graded: {error}.")
     cells = [(f"cell {n}", source) for n, (_, source) in enumerate(submission.cells)]
     with Session(sandbox, cells) as session:
-        rows = [
-            written_row(question, submission, assignment)
-            if question.written
-            else judged_row(question, submission, session, assignment, seed)
-            for question in assignment.questions
-        ]
+        rows = judged_rows(submission, session, assignment, seed)
         notes = submission.notes + notes_on_cells(submission, session, assignment)
     return Result(rows, notes, submission.written)
+
+
+def judged_rows(submission, session, assignment, seed):
+    """Return a row for each question, judged as the notebook was at its check.
+
+    What is not right there is judged once more as the notebook ends: students write an
+    answer, or what it needs, below its check.
+    """
+    end, found = len(submission.cells), {}
+    places = {q: submission.checks.get(q.name, end) for q in assignment.questions}
+    facts = submission, session, assignment, seed
+    for question in sorted(places, key=places.get):
+        if question.written:
+            found[question] = written_row(question, submission, assignment)
+        else:
+            found[question] = judged_row(question, places[question], *facts)
+    for question, row in found.items():
+        below = places[question] < end and not question.written
+        if below and row.share < 1 and row.status in ("wrong", "not answered"):
+            again = judged_row(question, end, *facts)
+            if again.share > row.share or row.status == "not answered":
+                found[question] = again
+    with contextlib.suppress(Gone):
+        session.ready()  # for the remarks on cells that fail
+    return [found[question] for question in assignment.questions]
 
 
 def written_row(question, submission, assignment):
@@ -82,11 +104,11 @@ def written_row(question, submission, assignment):
     return Row(name, None, question.points, "to read", "Your teacher reads this one.")
 
 
-def judged_row(question, submission, session, assignment, seed):
-    """Judge one answer."""
+def judged_row(question, place, submission, session, assignment, seed):
+    """Judge one answer, when so many cells have run."""
     name = question.name
     try:
-        found = session.get(name)
+        found = session.get(name, place)
     except Gone as gone:
         return Row(name, 0, question.points, "failed", f"{name} {gone}.")
     if "missing" in found:

@@ -2,10 +2,12 @@
 
 import contextlib
 import os
+import select
 import signal
 import threading
 
 from grading.sandbox import wire
+from grading.sandbox.clock import Clock
 from grading.sandbox.walls import SandboxError
 
 START = 60  # seconds for a worker to start, on a busy machine
@@ -26,7 +28,8 @@ class Worker:
         """Start it; SandboxError where that fails, which is no student's fault."""
         self.walls = sandbox.bwrap is not None
         self.process = sandbox.start()
-        self.late, self.number = False, 0
+        self.late, self.number, self.spent = False, 0, 0.0
+        self.clock = Clock(self.process.pid)
         try:
             self.ask(None, START)
         except Gone as gone:
@@ -38,11 +41,17 @@ class Worker:
             ) from None
         finally:
             self.process.stderr.close()
+        self.clock = Clock(self.process.pid)  # now it is inside its walls
 
     def ask(self, request, seconds):
-        """Send a request (None: only listen) and return the answer."""
-        timer = threading.Timer(seconds, self.end, ["late"])
-        timer.start()
+        """Send a request (None: only listen) and return the answer.
+
+        `spent` says how long that took.
+        """
+        self.clock.restart()
+        answered = threading.Event()
+        watch = threading.Thread(target=self.watch, args=(answered, seconds))
+        watch.start()
         try:
             if request is None:
                 return wire.receive(self.process.stdout)
@@ -55,7 +64,9 @@ class Worker:
         except (EOFError, OSError):
             reason = None
         finally:
-            timer.cancel()
+            answered.set()
+            watch.join()
+            self.spent = self.clock.seconds()
         if reason is None and not self.late:
             with contextlib.suppress(Exception):
                 self.process.wait(1)  # it ended by itself: with which status?
@@ -64,9 +75,26 @@ class Worker:
         late = f"took longer than {seconds:.3g} seconds"
         raise Gone(late if self.late else reason or how_it_ended(status))
 
-    def end(self, late=None):
+    def watch(self, answered, seconds):
+        """End the process where its time is up and no answer there, nor on its way."""
+        left = seconds
+        while left > 0:
+            if answered.wait(max(left, 0.01)):
+                return
+            left = seconds - self.clock.seconds()
+        if self.has_written() and answered.wait(seconds):
+            return
+        self.late = True
+        self.end()
+
+    def has_written(self):
+        """Whether some of an answer waits to be read."""
+        with contextlib.suppress(OSError, ValueError):  # closed, or on Windows
+            return bool(select.select([self.process.stdout], [], [], 0)[0])
+        return False
+
+    def end(self):
         """End the process and, with it, all that lives in its sandbox."""
-        self.late = self.late or late is not None
         if self.walls or not hasattr(os, "killpg"):
             self.process.kill()
         else:

@@ -1,17 +1,20 @@
 """A student's notebook at work: cells run, functions called, in a worker of its own.
 
-A worker that hangs or dies is ended; the next question gets a new one, which runs the
-cells again without those that ended the last.
+Cells run in order, up to where a question is judged. A worker that hangs or dies is
+ended; the next question gets a new one, which runs the cells again without those that
+ended the last.
 """
 
-import contextlib
-import time
+import re
 
 import numpy as np
 
 from attnlib.exercises import Raised, Stopped, Unusable
 from grading.sandbox import wire
 from grading.sandbox.process import Gone, TimeUp, Worker
+
+NUMBER = re.compile(r"[-+]?(?:\d+\.\d*|\.\d+|\d+(?=e))(?:e[-+]?\d+)?", re.I)
+MOMENT = 1.0  # seconds that a cell has when the notebook's time is over
 
 
 class Session:
@@ -24,14 +27,13 @@ class Session:
     def __init__(self, sandbox, cells):
         """Run nothing yet."""
         self.sandbox, self.cells = sandbox, cells
-        self.left = sandbox.limits.submission
+        self.left = dict.fromkeys(("run", "call"), sandbox.limits.submission)
         self.worker, self.fatal, self.troubles = None, set(), {}
+        self.done = 0  # cells that the worker has run
         self.dropped = {}  # lines that only a notebook understands, by place
 
     def __enter__(self):
-        """Run the cells."""
-        with contextlib.suppress(Gone):
-            self.ready()
+        """Run nothing yet."""
         return self
 
     def __exit__(self, *_):
@@ -39,27 +41,37 @@ class Session:
         if self.worker:
             self.worker.stop()
 
-    def ready(self):
-        """Have a worker that has run all cells but the fatal ones."""
-        while self.worker is None:
-            self.check_time()
-            self.worker = Worker(self.sandbox)
-            for place, (title, source) in enumerate(self.cells):
-                if place in self.fatal:
-                    continue
-                try:
-                    self.run(place, title, source)
-                except TimeUp:
-                    raise
-                except Gone as gone:
-                    self.fatal.add(place)
-                    self.troubles[place] = f"the cell {gone}"
-                    break
+    def ready(self, count=None):
+        """Have a worker that has run so many cells, without the fatal ones."""
+        count = len(self.cells) if count is None else count
+        while self.worker is None or self.done < count:
+            if self.worker is None:
+                self.check_time("run")
+                self.worker, self.done = Worker(self.sandbox), 0
+            elif self.done in self.fatal:
+                self.done += 1
+            else:
+                self.run_next()
+
+    def run_next(self):
+        """Run the next cell; where the worker dies of it, the cell is fatal."""
+        place = self.done
+        self.done += 1
+        try:
+            self.run(place, *self.cells[place])
+        except TimeUp:
+            raise
+        except Gone as gone:
+            self.fatal.add(place)
+            self.troubles[place] = f"the cell {gone}"
 
     def run(self, place, title, source):
         """Run one cell and note what it raised."""
         request = {"do": "run", "source": source, "title": title}
-        reply = self.ask(request, self.sandbox.limits.cell)
+        limit = self.sandbox.limits.cell
+        if self.left["run"] < limit:  # slow cells cost themselves, and not the others
+            limit = min(limit, max(self.left["run"], MOMENT))
+        reply = self.ask(request, limit)
         if "raised" in reply:
             self.troubles[place] = f"the cell raised {error_text(reply)}"
         else:
@@ -69,35 +81,41 @@ class Session:
 
     def ask(self, request, seconds):
         """Ask the worker within what is left of the submission's time."""
-        self.check_time()
+        kind = "run" if request["do"] == "run" else "call"
+        self.check_time(kind)
         if self.worker is None:
             raise Gone("was not tried: the one before ended Python")
-        start = time.monotonic()
+        worker = self.worker
+        if kind == "call":
+            seconds = min(seconds, self.left[kind])
         try:
-            return self.worker.ask(request, min(seconds, self.left))
+            return worker.ask(request, seconds)
         except Gone:
             self.worker = None
             raise
         except wire.NotPlain as error:
             return {"thing": str(error)}
         finally:
-            self.left -= time.monotonic() - start
+            self.left[kind] -= worker.spent
 
-    def check_time(self):
-        """Raise TimeUp, without a worker any more, where no time is left."""
-        if self.left <= 0:
+    def check_time(self, kind):
+        """Raise TimeUp, without a worker any more, where no time is left.
+
+        Cells may take twice their time: see `run`.
+        """
+        total = self.sandbox.limits.submission
+        if self.left[kind] <= (-total if kind == "run" else 0):
             if self.worker:
                 self.worker.stop()
             self.worker = None
-            total = self.sandbox.limits.submission
             raise TimeUp(f"was not tried: the notebook's {total:g} seconds were over")
 
-    def get(self, name):
+    def get(self, name, count=None):
         """Return {"result": what a name stands for}, {"function": …} or {"missing": …}.
 
-        Gone where the worker dies of it.
+        That is after so many cells. Gone where the worker dies of it.
         """
-        self.ready()
+        self.ready(count)
         return self.ask({"do": "get", "name": name}, self.sandbox.limits.call)
 
 
@@ -134,7 +152,7 @@ class Function:
     def result(self, reply, arguments):
         """Return the result in a reply, or raise what it tells of."""
         if "raised" in reply:
-            raise Raised(str(reply["raised"]), error_text(reply, kind=False))
+            raise Raised(str(reply["raised"]), hidden(error_text(reply, kind=False)))
         if "large" in reply:
             raise Unusable(f"It returned {reply['large']}.")
         if "thing" in reply:
@@ -163,6 +181,11 @@ def write_back(old, new):
     elif isinstance(old, dict) and isinstance(new, dict):
         for key in old.keys() & new.keys():
             write_back(old[key], new[key])
+
+
+def hidden(text):
+    """Return an exception's text without what may be numbers of a hidden case."""
+    return re.sub(r"\S{41,}", "…", NUMBER.sub("…", text))
 
 
 def error_text(reply, kind=True):

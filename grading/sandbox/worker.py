@@ -11,8 +11,9 @@ import json
 import os
 import sys
 import types
+import warnings
 
-import magics
+import shell
 import wire
 
 try:
@@ -21,7 +22,7 @@ except ImportError:  # Windows has no such limits
     resource = None
 
 
-execute, translate = exec, compile  # student code may replace the built-in ones
+quiet = warnings.catch_warnings  # student code may replace what it finds
 
 
 def main():
@@ -30,11 +31,13 @@ def main():
     requests, replies = take_pipes()
     drop_rights(config)
     sys.path[0] = config["library"]  # in place of this folder
+    sys.path.append("")  # modules that %%writefile writes
     sys.argv = ["notebook"]
     module = sys.modules["__main__"] = types.ModuleType("__main__")
+    notebook = shell.Shell(module.__dict__)
     send(replies, wire.encode("ready"))
     while True:
-        send(replies, answer(module.__dict__, wire.receive(requests)))
+        send(replies, answer(notebook, wire.receive(requests)))
 
 
 def take_pipes():
@@ -80,44 +83,45 @@ def send(stream, frame):
     stream.flush()
 
 
-def answer(names, request):
+def answer(notebook, request):
     """Do what is asked; return the frame of what came of it, with the same number."""
     action = {"run": run, "call": call, "get": get}[request.pop("do")]
     number = {"number": request.pop("number")}
     try:
-        return wire.encode(action(names, **request) | number)
+        return wire.encode(action(notebook, **request) | number)
     except wire.WireError as error:
         return wire.encode({"large": str(error)} | number)
     except BaseException as error:
         return wire.encode(raised(error) | number)
 
 
-# What can be asked; each takes the names of the notebook first
+# What can be asked; each takes the notebook first
 
 
-def run(names, source, title):
+def run(notebook, source, title):
     """Run a cell; say whether lines were dropped that only a notebook understands."""
-    try:
-        code, dropped = translate(source, title, "exec"), 0
-    except SyntaxError:
-        source, dropped = magics.without_magics(source)
-        code = translate(source, title, "exec")
-    execute(code, names)
-    return {"dropped": dropped}
+    notebook.dropped = 0
+    notebook.run(source, title)
+    return {"dropped": notebook.dropped}
 
 
-def call(names, name, args, kwargs, tensors):
-    """Call a function; return its result, and the arguments if it changed them."""
+def call(notebook, name, args, kwargs, tensors):
+    """Call a function; return its result, and the arguments if it changed them.
+
+    As where students check it, no warning is an error then.
+    """
     before = wire.encode((args, kwargs))
     if tensors:
         args, kwargs = to_tensors(args), to_tensors(kwargs)
-    result = names[name](*args, **kwargs)
+    with quiet(action="ignore"), wire.np.errstate(all="ignore"):
+        result = notebook.names[name](*args, **kwargs)
     changed = wire.encode((args, kwargs)) != before
     return {"result": result, "changed": (args, kwargs) if changed else None}
 
 
-def get(names, name):
+def get(notebook, name):
     """Return the value that a name has, or say that it has none or is a function."""
+    names = notebook.names
     if name not in names:
         return {"missing": True}
     if callable(names[name]):

@@ -13,11 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grading import batch, intake, owners, report, scoring
-from grading.notebook import Invalid, read_assignment, read_submission
+from grading.notebook import Invalid, read_assignment
 from grading.points import Graded
 from grading.sandbox import process, session, wire
 from grading.sandbox.walls import Sandbox, SandboxError
 from grading.settings import DEFAULTS
+from grading.submission import read_submission
 from tests.grading.hostile import books
 
 BOOK = books.text(books.submission())

@@ -9,7 +9,8 @@ import pytest
 
 from course.paths import ROOT
 from grading import intake
-from grading.notebook import Invalid, read_assignment, read_submission
+from grading.notebook import Invalid, read_assignment
+from grading.submission import read_submission
 from tests.grading.hostile import books
 from tests.grading.test_intake import BOOK, folder_of, found, zip_of
 

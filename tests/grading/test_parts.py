@@ -1,5 +1,6 @@
 """The grader's parts: data as bytes, stand-ins for functions, one submission."""
 
+import builtins
 import dataclasses
 import re
 import subprocess
@@ -13,7 +14,7 @@ from attnlib.exercises import Mistake, Raised, Stopped, Unusable, get
 from grading import report, scoring
 from grading.notebook import read_assignment
 from grading.sandbox import process, session, wire
-from grading.sandbox.magics import without_magics
+from grading.sandbox.shell import Shell
 from grading.sandbox.walls import Limits, Sandbox, SandboxError, find_bwrap, library
 from tests.grading.hostile import books, run
 
@@ -128,23 +129,61 @@ def test_a_byte_that_is_no_truth_value():
 # ----------------------------------------------------------------- magics, reports
 
 
+@pytest.fixture
+def notebook(monkeypatch):
+    """A shell, whose built-ins end with the test."""
+    monkeypatch.setattr(builtins, "get_ipython", None, raising=False)
+    monkeypatch.setattr(builtins, "display", None, raising=False)
+    return Shell({})
+
+
 @pytest.mark.parametrize(
-    ("source", "expected"),
+    ("source", "x", "dropped"),
     [
-        ("%matplotlib inline\nx = 1", "pass  # matplotlib inline\nx = 1"),
-        ("if x:\n    !pip install y", "if x:\n    pass  # pip install y"),
-        ("%%time\nx = 1", "pass  # time\nx = 1"),
-        ("np.dot?\n?np", "pass  # \npass  # np"),
-        ("%%bash\nls", ""),
+        ("x = 1", 1, 0),
+        ("%matplotlib inline\nx = 1", 1, 1),
+        ("x = 1\nif x:\n    !pip install y", 1, 1),
+        ("x = !ls", [], 1),
+        ("%%time\nx = 1", 1, 0),
+        ("%%capture said\nx = 1", 1, 0),
+        ("%time x = 1", 1, 0),
+        ("x = %time 1 + 1", 2, 0),
+        ("x = 1\nlen?\n?len", 1, 2),
+        ("%%bash\nx=1", None, 1),
+        ("import asyncio\nawait asyncio.sleep(0)\nx = 1", 1, 0),
+        ("display(1)\nx = 1", 1, 0),
+        ("x = get_ipython().getoutput('ls')", [], 1),
+        ("get_ipython().run_line_magic('matplotlib', 'inline')\nx = 1", 1, 1),
     ],
 )
-def test_magics_leave_python(source, expected):
-    found, count = without_magics(source)
-    assert [line.split("#")[0] for line in found.split("\n")] == [
-        line.split("#")[0] for line in expected.split("\n")
-    ]
-    assert count
-    compile(found, "cell", "exec")
+def test_cells_that_are_more_than_python(notebook, source, x, dropped):
+    notebook.run(source, "cell 1")
+    assert notebook.names.get("x") == x
+    assert notebook.dropped == dropped
+
+
+def test_writefile_writes_a_file(notebook, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    notebook.run("%%writefile helper.py\nx = 1", "cell 1")
+    notebook.run("%%writefile -a helper.py\ny = 2", "cell 2")
+    assert (tmp_path / "helper.py").read_text() == "x = 1\ny = 2\n"
+
+
+def test_what_is_no_cell_at_all_is_a_syntax_error(notebook):
+    with pytest.raises(SyntaxError):
+        notebook.run("return (x @", "cell 1")
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("shapes (3,4) and (5,4)", "shapes (3,4) and (5,4)"),
+        ("[[ 0.5 -1.25e-3] [1. 2e5]]", "[[ … …] [… …]]"),
+        ("x" * 41, "…"),
+    ],
+)
+def test_an_exceptions_numbers_are_hidden(text, shown):
+    assert session.hidden(text) == shown
 
 
 def test_file_names_of_pages_are_all_different():

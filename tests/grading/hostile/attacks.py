@@ -219,6 +219,11 @@ def set_check(source):
     return lambda book: books.named(book, "scaled_scores-check").update(source=source)
 
 
+def set_answer(source):
+    """Change the whole source of the answer."""
+    return lambda book: books.named(book, "scaled_scores").update(source=source)
+
+
 def delete(*names):
     """Delete cells."""
 
@@ -266,8 +271,7 @@ add(
 add(
     "an answer in the place of the check",
     changed(set_check(books.code("scaled_scores", RIGHT)), **wrong),
-    "wrong",
-    MISSING_SCALE,
+    "right",
     note="scaled_scores-check was edited",
 )
 add(
@@ -490,17 +494,18 @@ body(
 )
 body("another shape", "wrong", "shape", "return np.zeros((7, 7, 7))")
 body("texts", "wrong", "a text", "return 'right'")
-attack(
+attack("a name used again below", "right", after="scaled_scores = 'right'")
+add(
     "no function",
+    changed(set_answer("scaled_scores = 'right'")),
     "wrong",
     "scaled_scores is no function",
-    after="scaled_scores = 'right'",
 )
-attack(
+add(
     "a class as the answer",
+    changed(set_answer("class scaled_scores:\n    def __init__(self, *a): pass")),
     "wrong",
     "a thing of type scaled_scores",
-    after="class scaled_scores:\n    def __init__(self, *a): pass",
 )
 
 # Frames, files, network
