@@ -5,6 +5,7 @@ import re
 from dataclasses import dataclass, field
 
 from attnlib.exercises import get, judge
+from grading.borrowed import borrowed
 from grading.notebook import Invalid, fit_to_print
 from grading.sandbox.process import Gone
 from grading.sandbox.session import Function, Session
@@ -171,14 +172,12 @@ def status_of(problem):
 
 def unnamed_calls(question, submission, assignment):
     """Say which functions of attnlib an answer uses that its task does not name."""
+    if not assignment.allows_attnlib:
+        return ""
     task = assignment.cells.get(f"{question.name}-task")
     named = task.source if task else ""
-    source = "\n".join(s for owner, s in submission.cells if owner == question.name)
-    used = set(re.findall(r"\battnlib\.(\w+)", source))
-    for names in re.findall(r"(?m)^[ \t]*from attnlib[\w.]* import ([\w, ]+)", source):
-        used |= {part.split()[0] for part in names.split(",") if part.split()}
-    found = sorted(name for name in used if name not in named)
-    return ", ".join(f"attnlib.{name}" for name in found)
+    used = borrowed(question.name, [source for _, source in submission.cells])
+    return ", ".join(f"attnlib.{name}" for name in sorted(used) if name not in named)
 
 
 def notes_on_cells(submission, session, assignment):

@@ -6,9 +6,12 @@ start a process, so the limits of the one process bind it whole. Run as root, ea
 sandbox runs as a user of its own that owns nothing.
 """
 
+import contextlib
+import ctypes
 import dataclasses
 import json
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -71,6 +74,7 @@ class Sandbox:
     def start(self):
         """Start a worker; return its process, with pipes to all three streams."""
         pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+        own_keyring()
         if self.bwrap is None:
             command = [*python(HERE / "worker.py"), self.config(self.library, None)]
             environment = {**os.environ, **ENVIRONMENT, "HOME": tempfile.gettempdir()}
@@ -145,6 +149,17 @@ class Sandbox:
                 "processes": None if forbidden_calls() else 64,
             }
         )
+
+
+def own_keyring():
+    """Leave the keys of whoever grades: what is started from now on has none.
+
+    The filter of system calls refuses keys, too; it does not know every machine.
+    """
+    number = {"x86_64": 250, "aarch64": 219}.get(platform.machine())
+    if number and sys.platform == "linux":
+        with contextlib.suppress(OSError):
+            ctypes.CDLL(None).syscall(number, 1, None)  # join a new session keyring
 
 
 def depth(item):

@@ -36,7 +36,7 @@ class NotPlain(Exception):
 
 def encode(value):
     """Return the frame of a value; of any other object, the name of its class."""
-    blobs = []
+    blobs = Parts()
     tree = tree_of(value, blobs, depth=0)
     Count().tree(tree)
     text = json.dumps(tree).encode()
@@ -46,9 +46,22 @@ def encode(value):
     return SIZES.pack(len(text), size) + text + b"".join(blobs)
 
 
+class Parts(list):
+    """The bytes of arrays so far; `items` counts the values beside them."""
+
+    items = 0
+
+    def count(self, items):
+        """Count values before they are looked at."""
+        self.items += items
+        if self.items > MAX_ITEMS:
+            raise WireError(f"more than {MAX_ITEMS:,} values in lists: use an array")
+
+
 def tree_of(value, blobs, depth):
     """Return what JSON can hold: scalars as they are, the rest as [tag, ...]."""
     kind = type(value)
+    blobs.count(1)
     if depth > 50:
         raise WireError("lists within lists, more than 50 deep")
     if value is None or kind in (bool, int, float, str):
@@ -74,6 +87,7 @@ def tree_of_array(value, blobs):
         raise WireError(f"more than {MAX_BYTES >> 20} MB of data")
     array = np.array(value, subok=False, order="C")
     if array.dtype.kind == "U":
+        blobs.count(array.size)
         return ["u", list(array.shape), array.ravel().tolist()]
     if array.dtype.kind not in "biufc":
         return ["o", f"array of dtype {array.dtype}"[:60]]

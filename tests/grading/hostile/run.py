@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from course.paths import ROOT
-from tests.grading.hostile import attacks, books
+from tests.grading.hostile import attacks, books, kernel
 
 LIMITS = ["--cell", "6", "--call", "5", "--submission", "60"]
 NOBODY = 65534
@@ -98,6 +98,11 @@ def listening():
         server.shutdown()
 
 
+def every(outside, port):
+    """Return all attacks; some on a folder and a port outside."""
+    return [*attacks.ATTACKS, *kernel.ATTACKS, *attacks.outside(outside, port)]
+
+
 class Batch:
     """All attacks graded, between two honest students."""
 
@@ -111,8 +116,8 @@ class Batch:
             folder.chmod(0o777)
         (self.outside / "secret.txt").write_text("secret")
         with listening() as (port, self.came):
-            found = [*attacks.ATTACKS, *attacks.outside(self.outside, port)]
-            self.attacks = {f"{n:03d} {a.name}": a for n, a in enumerate(found, 1)}
+            found = enumerate(every(self.outside, port), 1)
+            self.attacks = {f"{n:03d} {a.name}": a for n, a in found}
             self.write()
             self.done = grade(
                 [
