@@ -1,6 +1,7 @@
 """A batch: many submissions, several at a time, each stored as soon as it is graded."""
 
 import concurrent.futures
+import contextlib
 import dataclasses
 import hashlib
 import hmac
@@ -8,7 +9,9 @@ import json
 import multiprocessing
 import os
 import secrets
+import shutil
 import signal
+import threading
 import time
 
 from course.paths import ROOT
@@ -91,6 +94,17 @@ class Store:
             return
         found = {"student": student, "key": key, **dataclasses.asdict(result)}
         write_atomically(self.path(student), json.dumps(found))
+
+
+@contextlib.contextmanager
+def folder_for_a_run(path):
+    """Have an empty folder, with nothing of a run before that was killed."""
+    shutil.rmtree(path, ignore_errors=True)
+    path.mkdir(parents=True)
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def secret(path, new=False):
@@ -196,7 +210,17 @@ def take_slot(slots):
     """Prepare a process of the pool."""
     global SLOT
     SLOT = slots.get()
+    threading.Thread(target=end_with_the_first, daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first process answers Ctrl-C
+
+
+def end_with_the_first():
+    """End this process when the first one ends, even if that was killed.
+
+    Its sandbox ends with it, as bubblewrap does by --die-with-parent.
+    """
+    multiprocessing.parent_process().join()
+    os._exit(1)
 
 
 def grade_one(task):

@@ -141,24 +141,33 @@ def section(place, row):
     )
 
 
-def written(assignment, results):
-    """Return the page with all written answers, question by question, and rubrics."""
+def written(assignment, results, answers):
+    """Return the page with all written answers, question by question.
+
+    `answers` are {question: model answer}, as far as there are any.
+    """
     parts = [
         "<p>For the teacher: type your points into written.csv, and grade again.</p>"
     ]
     for question in assignment.questions:
         if question.written:
-            parts.append(written_question(question, results))
+            parts.append(written_question(question, assignment, results, answers))
     return page(f"Written answers: {assignment.name}", "\n".join(parts))
 
 
-def written_question(question, results):
-    """Return one question's rubric, and what each student wrote."""
+def written_question(question, assignment, results, answers):
+    """Return one question with its rubric, and what each student wrote."""
     exercise = get(question.name)
     rubric = "\n".join(
         f"<li>{number(points)}: {shown(what)}</li>" for points, what in exercise.rubric
     )
-    parts = [f"<section>\n<h2>{shown(exercise.title)}</h2>\n<ul>\n{rubric}\n</ul>"]
+    parts = [f"<section>\n<h2>{shown(exercise.title)}</h2>"]
+    if task := assignment.cells.get(f"{question.name}-task"):
+        parts.append(f"<pre>{shown(task.source)}</pre>")
+    parts.append(f"<ul>\n{rubric}\n</ul>")
+    if model := answers.get(question.name):
+        head = "<details>\n<summary>A model answer</summary>"
+        parts.append(f"{head}\n<pre>{shown(model)}</pre>\n</details>")
     silent = []
     for student, result in results.items():
         row = next(row for row in result.rows if row.question == question.name)

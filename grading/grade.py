@@ -25,7 +25,6 @@ cases follow from a secret in OUT/state, drawn by the first run.
 
 import argparse
 import sys
-import tempfile
 import time
 from pathlib import Path
 
@@ -109,7 +108,7 @@ def grade(options):
     store = batch.Store(out, assignment.name, named, options.new_cases)
     typed, remarks = marks.take_up(out, assignment)
     print(f"{assignment.name}: {len(chosen)} submissions")
-    with tempfile.TemporaryDirectory(prefix="grading-") as folder:
+    with batch.folder_for_a_run(store.folder / "library") as folder:
         sandbox = make_sandbox(options, library(folder, assignment), (place, out))
         Worker(sandbox).stop()  # no sandbox, no grades: say so before anything else
         jobs = max(options.jobs, 1)

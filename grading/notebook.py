@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from course.marks import parts
 from grading.kinds import kind_of
 
 MAX_BYTES = 20 * 2**20
@@ -92,6 +93,18 @@ def read_assignment(path):
         allows_attnlib(named.values()),
         hashlib.sha256(data).hexdigest(),
     )
+
+
+def model_answers(path):
+    """Return {question: the solution in its source, without the rubric}, if any."""
+    if not path.is_file():
+        return {}
+    found = {}
+    for cell in parse(path.read_bytes()):
+        if cell.flags == (True, True):
+            inside = [line for part, line in parts(cell.source) if part == "inside"]
+            found[cell.grade_id] = "\n".join(inside).partition("**Rubric**")[0].strip()
+    return found
 
 
 def points_of(data, grade_id):

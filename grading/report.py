@@ -3,7 +3,9 @@
 import collections
 import re
 
+from course.paths import SOURCES
 from grading import exports, feedback
+from grading.notebook import model_answers
 from grading.outputs import harmless, publish, table, write_atomically
 
 COLUMNS = ["student", "assignment", "question", "score", "max", "status", "late"]
@@ -21,7 +23,8 @@ def write(out, assignment, results, refused, settings):
         for student, graded in results.items()
     }
     answers = {student: graded.result for student, graded in results.items()}
-    files["written.html"] = feedback.written(assignment, answers)
+    models = model_answers(SOURCES / f"{assignment.name}.ipynb")
+    files["written.html"] = feedback.written(assignment, answers, models)
     files["refused.csv"] = table(["file", "reason"], refused)
     files["totals.csv"] = table(TOTALS, total_rows(assignment, results))
     grades = table([*COLUMNS, "reason"], grade_rows(assignment, results))

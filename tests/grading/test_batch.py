@@ -10,8 +10,9 @@ import zipfile
 
 import pytest
 
-from course.paths import ROOT
-from grading import batch, outputs
+from course.paths import ASSIGNMENTS, ROOT, SOURCES
+from grading import batch, feedback, outputs
+from grading.notebook import model_answers, read_assignment
 from tests.browser import look
 from tests.grading.hostile import books, run
 
@@ -134,17 +135,26 @@ def test_killed_and_started_again(place):
     whole = run.grade(command(place, out="whole"))
     assert whole.returncode == 0, whole.stderr
     script = [sys.executable, "-B", "-m", "grading.grade", *command(place)]
+    (place / "tmp").mkdir()
     with subprocess.Popen(
-        list(map(str, script)), stdout=subprocess.PIPE, text=True, cwd=ROOT
+        list(map(str, [*script, "--jobs", 2])),
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        env=os.environ | {"TMPDIR": str(place / "tmp")},
     ) as first:
         for line in first.stdout:
             if line.startswith("[3/7]"):
                 first.send_signal(signal.SIGKILL)
                 break
+        children, _ = first.communicate(timeout=60)  # until the last process ended
+    assert children.count("\n") <= 2
+    assert [*(place / "tmp").iterdir()] == []
     assert not (place / "out" / "grades.csv").exists()
     again = run.grade(command(place))
     assert again.returncode == 0, again.stderr
-    assert re.search(r"^[34] were graded before$", again.stdout, re.M)
+    assert re.search(r"^[345] were graded before$", again.stdout, re.M)
+    assert not (place / "out" / "state" / "library").exists()
     for name in ("grades.csv", "written.html", "feedback/zed.html"):
         files = [place / folder / name for folder in ("whole", "out")]
         assert files[0].read_bytes() == files[1].read_bytes()
@@ -269,6 +279,20 @@ def test_a_page_shows_no_hidden_case(pages):
     """No number but points, exit status, line, and how many cases there are."""
     text = (pages / "feedback" / "mixed.html").read_text("utf-8").partition("<body>")[2]
     assert not re.search(r"\d\.\d|e[-+]\d|array\(|\[\[", text)
+
+
+def test_written_answers_are_listed_with_question_and_model_answer():
+    """Of a release of the course: its source holds the model answer."""
+    ours = read_assignment(ASSIGNMENTS / "03_scaling.ipynb")
+    models = model_answers(SOURCES / "03_scaling.ipynb")
+    text = feedback.written(ours, {}, models)
+    task = ours.cells["vanishing_gradients-task"].source
+    assert feedback.shown(task) in text
+    assert feedback.shown(models["vanishing_gradients"]) in text
+    assert "the scores spread more widely" in models["vanishing_gradients"]
+    assert "1 point" not in models["vanishing_gradients"]
+    assert [*models] == [q.name for q in ours.questions if q.written]
+    assert model_answers(SOURCES / "of_nobody.ipynb") == {}
 
 
 def test_written_answers_are_listed_with_their_rubric(pages):
