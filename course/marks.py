@@ -6,7 +6,7 @@ metadata, in the format of nbgrader (schema 3), which schools' tools read.
 
 import re
 
-from attnlib.exercises import get
+from course.checkers import find
 
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
 KEYS = {"grade", "grade_id", "locked", "schema_version", "solution"}
@@ -27,8 +27,11 @@ def parts(source):
             yield around, line
 
 
-def problems(nb):
-    """Return what is wrong with a source, one sentence each."""
+def problems(nb, checkers=None):
+    """Return what is wrong with a source, one sentence each.
+
+    `checkers` is a file with exercises of a teacher's own.
+    """
     cells = {}
     for number, cell in enumerate(nb.cells, start=1):
         marks = cell.metadata.get("nbgrader")
@@ -47,7 +50,7 @@ def problems(nb):
         else:
             cells[name] = cell
             yield from problems_of_cell(name, cell, marks)
-    yield from problems_of_pairs(cells)
+    yield from problems_of_pairs(cells, checkers)
 
 
 def problems_of_cell(name, cell, marks):
@@ -64,13 +67,13 @@ def problems_of_cell(name, cell, marks):
             yield f"{name} has a region {mark}, which would be handed out"
 
 
-def problems_of_pairs(cells):
+def problems_of_pairs(cells, checkers):
     """What is wrong between cells, and with the checkers they name."""
     for name, cell in cells.items():
         marks = cell.metadata.nbgrader
         if not (marks.solution or marks.grade):
             continue
-        exercise, reason = known(name.removesuffix("-check"))
+        exercise, reason = known(name.removesuffix("-check"), checkers)
         if exercise is None:
             yield f"{name}: {reason}"
             continue
@@ -92,10 +95,10 @@ def ends_of_regions(source):
     return [part for part, _ in parts(source) if part in ("begin", "end")]
 
 
-def known(name):
+def known(name, checkers):
     """Return (the exercise of that name, None), or (None, why there is none)."""
     try:
-        return get(name), None
+        return find(name, checkers), None
     except ValueError as error:
         return None, error
 

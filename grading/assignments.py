@@ -7,16 +7,17 @@
 The solutions are taken out and the given cells locked. Each notebook is then run and
 stored with its outputs, as the chapters are: every check says that nothing is answered.
 The same source gives the same bytes. SRC may be a private folder with sources of your
-own, for the exercises that attnlib knows.
+own, for the exercises that attnlib knows and those of a file checkers.py beside them.
 """
 
 import argparse
+import shutil
 import sys
 from pathlib import Path
 
 import nbformat
 
-from course import marks, notebooks
+from course import checkers, marks, notebooks
 from course.execute import run
 from course.notebooks import NotebookError
 from course.paths import ASSIGNMENTS, CHAPTERS, SOURCES
@@ -34,8 +35,8 @@ class AssignmentError(Exception):
 
 def generate(path, execute=True):
     """Return the text of a students' notebook; an error for a bad source."""
-    source = notebooks.read(path)
-    if found := list(marks.problems(source)):
+    source, own = notebooks.read(path), checkers.beside(path.parent)
+    if found := list(marks.problems(source, own)):
         raise AssignmentError("\n".join(f"{path.name}: {said}" for said in found))
     nb = notebooks.normalise(source)
     for cell in nb.cells:
@@ -46,7 +47,9 @@ def generate(path, execute=True):
             tags = [*cell.metadata.get("tags", []), "raises-exception"]
             cell.metadata["tags"] = sorted(set(tags))
     nb = normalise(nb)
-    return notebooks.as_text(executed(nb, path.name) if execute else nb)
+    if not execute:
+        return notebooks.as_text(nb)
+    return notebooks.as_text(executed(nb, path.name, path.parent if own else CHAPTERS))
 
 
 def normalise(nb):
@@ -62,10 +65,10 @@ def normalise(nb):
     return nb
 
 
-def executed(nb, name):
+def executed(nb, name, folder=CHAPTERS):
     """Run a notebook: each check says that nothing is answered, nothing else fails."""
     nb = nbformat.from_dict(nb)
-    run(nb, CHAPTERS, allow_errors=True)
+    run(nb, folder, allow_errors=True)
     for cell in nb.cells:
         failed = [o for o in cell.get("outputs", []) if o.output_type == "error"]
         said = [f"{output.ename}: {output.evalue}" for output in failed]
@@ -137,6 +140,10 @@ def write(paths, folder):
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8", newline="\n")
         print(f"{folder / name}")
+    own = checkers.beside(paths[0].parent)
+    if own and own.parent.resolve() != folder.resolve():
+        shutil.copy(own, folder)
+        print(f"{folder / checkers.NAME}: hand it out with the notebooks")
     return 0
 
 

@@ -8,7 +8,7 @@ import html
 import json
 import re
 
-from attnlib.exercises import get
+from course.checkers import find
 
 WORDS = {  # of each status, and what it looks like beside its colour
     "right": ("✓", "Right"),
@@ -75,11 +75,19 @@ def feedback(student, assignment, graded):
     parts = [f"<p>{shown(student)}{lateness(graded)}</p>"]
     if any(row.score is not None for row in result.rows):
         parts.append(f"<p><strong>{total(graded)}</strong> for what was checked.</p>")
-    parts += [section(place, row) for place, row in enumerate(result.rows, start=1)]
+    parts += [
+        section(place, row, assignment)
+        for place, row in enumerate(result.rows, start=1)
+    ]
     if result.notes:
         items = "\n".join(f"<li>{shown(note)}</li>" for note in result.notes)
         parts.append(f"<section>\n<h2>Remarks</h2>\n<ul>\n{items}\n</ul>\n</section>")
     return page(f"Feedback: {assignment.name}", "\n".join(parts))
+
+
+def title(row, assignment):
+    """Return the title of a question."""
+    return find(row.question, assignment.checkers).title
 
 
 def total(graded):
@@ -113,7 +121,9 @@ def notebook(student, assignment, graded):
     lines += [f"**{total(graded)}** for what was checked."]
     for place, row in enumerate(graded.result.rows, start=1):
         points = "–" if row.score is None else number(row.score)
-        lines.append(f"## {place}. {plain(get(row.question).title)}")
+        lines.append(
+            f"## {place}. {plain(find(row.question, assignment.checkers).title)}"
+        )
         lines.append(f"{WORDS[row.status][1]}: {points} of {number(row.max)} points")
         lines += [plain(row.reason)] * bool(row.reason)
     lines += [f"- {plain(note)}" for note in graded.result.notes]
@@ -127,14 +137,14 @@ def plain(text):
     return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", " ".join(printable(text).split()))
 
 
-def section(place, row):
+def section(place, row, title):
     """Return what a student reads of one question."""
     sign, word = WORDS[row.status]
     points = "–" if row.score is None else number(row.score)
     says_more = row.status not in ("to read", "right") and row.reason != NOTHING_YET
     reason = f"\n<p>{shown(row.reason)}</p>" if says_more else ""
     return (
-        f"<section>\n<h2>{place}. {shown(get(row.question).title)}</h2>\n"
+        f"<section>\n<h2>{place}. {shown(title)}</h2>\n"
         f'<p><span aria-hidden="true">{sign}</span> {word}: '
         f"{points} of {number(row.max)} points "
         f"(<code>{shown(row.question)}</code>)</p>{reason}\n</section>"
@@ -157,7 +167,7 @@ def written(assignment, results, answers):
 
 def written_question(question, assignment, results, answers):
     """Return one question with its rubric, and what each student wrote."""
-    exercise = get(question.name)
+    exercise = find(question.name, assignment.checkers)
     rubric = "\n".join(
         f"<li>{number(points)}: {shown(what)}</li>" for points, what in exercise.rubric
     )

@@ -93,13 +93,13 @@ def parser():
 def grade(options):
     """Grade; return 0, also where single submissions are invalid."""
     start = time.perf_counter()
-    assignment = read_assignment(release(options.assignment))
-    place, out = options.submissions, options.out or ROOT / "grades" / assignment.name
+    path = release(options.assignment)
+    place, out = options.submissions, options.out or ROOT / "grades" / path.stem
     batch.check_places(place, out)
     rules = settings.DEFAULTS
     if options.settings or (out / settings.NAME).exists():
         rules = settings.read(options.settings or out / settings.NAME)
-    assignment = rules.applied(assignment)
+    assignment = rules.applied(read_assignment(path, rules.sources))
     exports.files(assignment, {}, rules)  # are their files there? before all else
     chosen, refused = intake.find(place, assignment, rules)
     if not chosen and not refused:

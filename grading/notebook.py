@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from course.checkers import beside
 from course.marks import parts
 from grading.kinds import kind_of
 
@@ -48,6 +49,7 @@ class Assignment:
     cells: dict[str, Cell]
     allows_attnlib: bool
     checksum: str
+    checkers: Path | None = None  # with exercises of the teacher's own
 
     @property
     def checks(self):
@@ -69,9 +71,13 @@ class Assignment:
         return sum(question.points for question in self.questions)
 
 
-def read_assignment(path):
-    """Read a release; ValueError where it is none."""
+def read_assignment(path, sources=None):
+    """Read a release; ValueError where it is none.
+
+    Its own checkers lie in the folder `sources`, or beside it.
+    """
     data = Path(path).read_bytes()
+    own = beside(sources or Path(path).parent)
     questions, named = [], {}
     for cell in parse(data):
         if cell.grade_id is None:
@@ -91,7 +97,8 @@ def read_assignment(path):
         tuple(questions),
         named,
         allows_attnlib(named.values()),
-        hashlib.sha256(data).hexdigest(),
+        hashlib.sha256(data + (own.read_bytes() if own else b"")).hexdigest(),
+        own,
     )
 
 

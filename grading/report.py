@@ -23,7 +23,8 @@ def write(out, assignment, results, refused, settings):
         for student, graded in results.items()
     }
     answers = {student: graded.result for student, graded in results.items()}
-    models = model_answers(SOURCES / f"{assignment.name}.ipynb")
+    sources = settings.sources or SOURCES
+    models = model_answers(sources / f"{assignment.name}.ipynb")
     files["written.html"] = feedback.written(assignment, answers, models)
     files["refused.csv"] = table(["file", "reason"], refused)
     files["totals.csv"] = table(TOTALS, total_rows(assignment, results))

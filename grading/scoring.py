@@ -4,7 +4,8 @@ import contextlib
 import re
 from dataclasses import dataclass, field
 
-from attnlib.exercises import get, judge
+from attnlib.exercises import judge
+from course.checkers import find
 from grading.borrowed import borrowed
 from grading.notebook import Invalid, fit_to_print
 from grading.sandbox.process import Gone
@@ -114,7 +115,7 @@ def judged_row(question, place, submission, session, assignment, seed):
         return Row(name, 0, question.points, "failed", f"{name} {gone}.")
     if "missing" in found:
         return missing_row(question, submission, session)
-    exercise = get(name)
+    exercise = find(name, assignment.checkers)
     answer, problem = answer_in(found, exercise, session)
     if problem:
         return Row(name, 0, question.points, status_of(problem), problem)

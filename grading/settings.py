@@ -14,6 +14,7 @@
     canvas_column = "Exercises 3"
     moodle = "worksheet.csv"  # the grading worksheet downloaded from Moodle
     moodle_column = "Grade"   # its name where Moodle speaks another language
+    sources = "my-exercises"  # a folder of your own sources, with checkers.py
 
 It lies in the folder OUT, as settings.toml, or is named with SETTINGS.
 """
@@ -52,6 +53,7 @@ class Settings:
     canvas_column: str = ""
     moodle: pathlib.Path | None = None
     moodle_column: str = "Grade"
+    sources: pathlib.Path | None = None
 
     def applied(self, assignment):
         """Return the assignment with the chosen questions, and their points."""
@@ -189,5 +191,6 @@ KEYS = {  # whether a value fits, and what it must be
     "canvas_column": (is_name, 'a column of that file, such as "Exercises 3"'),
     "moodle": (is_name, 'a file, such as "worksheet.csv"'),
     "moodle_column": (is_name, 'a column of that file, such as "Grade"'),
+    "sources": (is_name, 'a folder, such as "my-exercises"'),
 }
-PATHS = ("canvas", "moodle")  # relative to the settings themselves
+PATHS = ("canvas", "moodle", "sources")  # relative to the settings themselves

@@ -33,6 +33,7 @@ __all__ = [
     "Verdict",
     "check",
     "check_all",
+    "checker",
     "get",
     "judge",
     "names",
@@ -115,17 +116,33 @@ def check(name, answer):
     case that fails is shown as a picture, elsewhere as text. ValueError where no
     exercise has that name, or where it is a written question.
     """
-    exercise = get(name)
+    return checked(get(name), answer)
+
+
+def checker(exercises):
+    """Return a `check` for exercises of your own, and for those of the book."""
+    own = {exercise.name: exercise for exercise in exercises}
+
+    def check(name, answer):
+        return checked(own.get(name) or get(name), answer)
+
+    return check
+
+
+def checked(exercise, answer):
+    """Judge an answer with the visible cases; NotYet where it is not right."""
     verdict = noted(exercise, answer)
     counted = tally(exercise.chapter)
     if verdict.passed:
-        return Right(name, verdict.tried, counted)
+        return Right(exercise.name, verdict.tried, counted)
     lines = []
     if verdict.failure and _show.in_notebook():
         _show.display(exercise, verdict.failure)
     elif verdict.failure:
         lines = ["", *_show.as_text(exercise, verdict.failure)]
-    raise NotYet(f"{name}: {verdict.message}", [*lines, *filter(None, [counted])])
+    raise NotYet(
+        f"{exercise.name}: {verdict.message}", [*lines, *filter(None, [counted])]
+    )
 
 
 def check_all(answers, chapter=None):

@@ -211,6 +211,8 @@ def library(folder, assignment):
         left_out = shutil.ignore_patterns("exercises", "__pycache__")
         shutil.copytree(ROOT / "attnlib", target, ignore=left_out)
         shutil.copy(stub / "exercises.py", target)
+    if assignment.checkers:
+        shutil.copy(stub / "exercises.py", Path(folder, assignment.checkers.name))
     for path in [Path(folder), *Path(folder).rglob("*")]:  # readable by every user
         path.chmod(0o755 if path.is_dir() else 0o644)
     return Path(folder)

@@ -31,6 +31,7 @@ canvas = "gradebook.csv"
 canvas_column = "Exercises 3"
 moodle = "worksheet.csv"
 moodle_column = "Bewertung"
+sources = "mine"
 """
 
 

@@ -84,7 +84,7 @@ def named(book, name):
     return next(
         c
         for c in book["cells"]
-        if c["metadata"].get("nbgrader", {})["grade_id"] == name
+        if c["metadata"].get("nbgrader", {}).get("grade_id") == name
     )
 
 
