@@ -106,6 +106,7 @@ class Sandbox:
             command += ["--unshare-user"]
         for name, value in ENVIRONMENT.items():
             command += ["--setenv", name, value]
+        command += ["--setenv", "PYTHONPATH", "/tmp"]  # for modules of %%writefile
         command += self.walls()
         if rules is not None:
             command += ["--seccomp", str(rules)]

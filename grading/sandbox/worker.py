@@ -31,7 +31,6 @@ def main():
     requests, replies = take_pipes()
     drop_rights(config)
     sys.path[0] = config["library"]  # in place of this folder
-    sys.path.append("")  # modules that %%writefile writes
     sys.argv = ["notebook"]
     module = sys.modules["__main__"] = types.ModuleType("__main__")
     notebook = shell.Shell(module.__dict__)

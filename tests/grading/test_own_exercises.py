@@ -22,7 +22,8 @@ def mine(tmp_path_factory):
     """A folder with checkers.py of the guide and a source, and what is made of it."""
     place = tmp_path_factory.mktemp("mine")
     guide = (ROOT / "chapters" / "instructors.md").read_text("utf-8")
-    (code,) = re.findall(r"```python\n(.*?)```", guide, re.S)
+    blocks = re.findall(r"```python\n(.*?)```", guide, re.S)
+    (code,) = [block for block in blocks if "EXERCISES" in block]
     folder = place / "my-exercises"
     folder.mkdir()
     (folder / "checkers.py").write_text(code, encoding="utf-8")
