@@ -123,8 +123,13 @@ def key(row):
 
 def label(case):
     """Return a case in words."""
-    words = f"{case.heads} head{'s' * (case.heads > 1)}, n = {case.S}, d = {case.d}"
-    return words + ", causal" * case.causal + ", one new token" * (case.L == 1)
+    heads = "1 head" if case.heads == 1 else f"{case.heads} heads"
+    words = [heads, f"n = {case.S}", f"d = {case.d}"]
+    if case.causal:
+        words.append("causal")
+    if case.L == 1:
+        words.append("one new token")
+    return ", ".join(words)
 
 
 def print_wishes(found):

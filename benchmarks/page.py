@@ -118,9 +118,10 @@ def every_size(results):
     rows = []
     for heads, d, (kind, causal) in itertools.product((1, 8), (64, 128), kinds):
         found = [by.get((heads, d, causal, kind, n)) for n in cases.LENGTHS]
-        words = f"{heads} head{'s' * (heads > 1)}, d = {d}" + ", causal" * causal
+        words = f"{heads} head{'s' if heads > 1 else ''}, d = {d}"
+        words += ", causal" if causal else ""
         rows.append(
-            [words + ", one new token" * (kind == "decode")]
+            [words + (", one new token" if kind == "decode" else "")]
             + [
                 f"{row['of_torch']:.2f} ({row['share_of_floor']:.2f})" if row else "–"
                 for row in found

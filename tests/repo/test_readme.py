@@ -11,7 +11,13 @@ import attnlib
 from course.paths import ROOT
 from tests.conftest import LONGEST
 
+DOCS = ROOT / "docs"
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+GUIDES = [
+    "README.md",
+    "CONTRIBUTING.md",
+    *(f"docs/{p.name}" for p in DOCS.glob("*.md")),
+]
 
 
 def test_the_readme_s_example_runs():
@@ -33,19 +39,37 @@ def test_the_package_s_example_is_true():
     assert result.failed == 0
 
 
-def test_the_readme_names_every_room():
-    """The map shows each module that a user may import."""
-    rooms = {p.name for p in (ROOT / "attnlib").glob("[a-z]*.py")}
-    assert {room for room in rooms if room not in README} == set()
-
-
-def test_the_readme_s_commands_exist():
-    """Each `make x` that the README names is a target of the Makefile."""
-    targets = re.findall(
-        r"(?m)^([a-z]+):.*## ", (ROOT / "Makefile").read_text(encoding="utf-8")
+def test_the_map_names_every_room():
+    """It shows each module that a user may import, and each folder."""
+    chart = (
+        (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").partition("## Map")[2]
     )
-    named = set(re.findall(r"(?m)(?:`|^)make ([a-z]+)", README))
-    assert {"book", "test"} <= named <= set(targets)
+    rooms = {p.name for p in (ROOT / "attnlib").glob("[a-z]*.py")}
+    rooms |= {f"{p.parent.name}/" for p in ROOT.glob("[a-z]*/__init__.py")}
+    assert {room for room in rooms if room not in chart} == set()
+
+
+def test_the_commands_of_the_guides_exist():
+    """Each `make x` that a guide names is a target of the Makefile."""
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"(?m)^([a-z-]+):.*## ", makefile))
+    named = {
+        name: set(
+            re.findall(r"(?m)(?:`|^)make ([a-z-]+)", (ROOT / name).read_text("utf-8"))
+        )
+        for name in GUIDES
+    }
+    assert {"book", "test"} <= named["README.md"]
+    assert {
+        name: found - targets for name, found in named.items() if found - targets
+    } == {}
+
+
+def test_the_guides_lead_to_files_that_exist():
+    for name in GUIDES:
+        text = (ROOT / name).read_text(encoding="utf-8")
+        for link in re.findall(r"\]\((?!https?:)([^)#]+)", text):
+            assert (ROOT / name).parent.joinpath(link).exists(), f"{name}: {link}"
 
 
 @pytest.mark.skipif(not shutil.which("make"), reason="make is needed")
