@@ -264,10 +264,14 @@ def notebook_with(*boxes):
     return json.dumps({"cells": [{"source": "no outputs"}, *cells]})
 
 
+MEASURED = {"x": (1.5, "<", 2)}
+RIVAL = {"y": (3, "<", 2)}
+
+
 def test_stored_boxes_are_read_back(tmp_path):
     boxes = [
-        claim("6.1", "holds if", 'a "b" & <c>', evidence={"x": (1.5, "<", 2)}),
-        claim("10.1", "corrected", "memory", kind="derivation", evidence={"y": True}),
+        claim("6.1", "holds if", 'a "b" & <c>', evidence=MEASURED, rivals=RIVAL),
+        claim("10.1", "corrected", "memory", kind="derivation", evidence=MEASURED),
     ]
     (tmp_path / "a.ipynb").write_text(notebook_with(*boxes), encoding="utf-8")
     assert stored_claims(tmp_path / "a.ipynb") == boxes
