@@ -185,7 +185,7 @@ def write_back(old, new):
 
 def hidden(text):
     """Return an exception's text without what may be numbers of a hidden case."""
-    return re.sub(r"\S{41,}", "…", NUMBER.sub("…", text))
+    return NUMBER.sub("…", re.sub(r"\S{41,}", "…", text))
 
 
 def error_text(reply, kind=True):

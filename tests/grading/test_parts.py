@@ -180,6 +180,7 @@ def test_what_is_no_cell_at_all_is_a_syntax_error(notebook):
         ("shapes (3,4) and (5,4)", "shapes (3,4) and (5,4)"),
         ("[[ 0.5 -1.25e-3] [1. 2e5]]", "[[ … …] [… …]]"),
         ("x" * 41, "…"),
+        ("0f3e4a" * 9, "…"),  # hexadecimal, with what looks like an exponent
     ],
 )
 def test_an_exceptions_numbers_are_hidden(text, shown):
