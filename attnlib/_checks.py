@@ -2,18 +2,24 @@
 
 import operator
 
+import numpy as np
+
 from attnlib._array import (
     array_namespace,
-    device,
     has_floats,
     is_array_api_obj,
     is_numpy_array,
+    is_plain,
     is_torch,
+    library,
+    place,
 )
 
 
 def as_integer(name, number):
     """Return `number` as an int; a TypeError that names it where it is none."""
+    if type(number) is int or type(number).__name__ == "SymInt":
+        return number  # torch.compile may leave it open; operator.index would fix it
     try:
         return operator.index(number)
     except TypeError:
@@ -44,12 +50,8 @@ def check_data(min_ndim=2, **arrays):
     if are_alike(min_ndim, *arrays.values()):
         return  # nothing to find: the usual case, in a third of the time
     for name, x in arrays.items():
-        if not is_array_api_obj(x):
-            raise TypeError(
-                f"{name} must be an array (NumPy, torch or another array-API library), "
-                f"got {type(x).__name__}; convert it first, as in np.asarray({name})"
-            )
-    check_same("library", {name: kind(x) for name, x in arrays.items()})
+        check_array(name, x)
+    check_same("library", {name: library(x) for name, x in arrays.items()})
     for name, x in arrays.items():
         if not array_namespace(x).isdtype(x.dtype, "real floating"):
             raise TypeError(
@@ -57,7 +59,7 @@ def check_data(min_ndim=2, **arrays):
                 "it first"
             )
     check_same("dtype", {name: x.dtype for name, x in arrays.items()})
-    check_same("device", {name: device(x) for name, x in arrays.items()})
+    check_same("device", {name: place(x) for name, x in arrays.items()})
     for name, x in arrays.items():
         if x.ndim < min_ndim:
             raise ValueError(
@@ -66,28 +68,39 @@ def check_data(min_ndim=2, **arrays):
             )
 
 
+def check_array(name, x):
+    """Raise TypeError unless x is an array whose class adds no meaning of its own."""
+    if not is_array_api_obj(x):
+        raise TypeError(
+            f"{name} must be an array (NumPy, torch or another array-API library), "
+            f"got {type(x).__name__}; convert it first, as in np.asarray({name})"
+        )
+    if is_numpy_array(x) and not is_plain(x) and x.ndim:
+        what_is_masked = isinstance(x, np.ma.MaskedArray)
+        raise TypeError(
+            f"{name} must be a plain array, got {type(x).__name__}, a subclass whose "
+            f"meaning would be lost; pass np.asarray({name})"
+            + ", and what is masked as attn_mask"
+            * what_is_masked
+        )
+
+
 def are_alike(min_ndim, first, *others):
-    """Say whether NumPy or torch arrays of floats share type, dtype and device."""
-    if not (is_torch(first) or is_numpy_array(first)):
-        return False
-    if not has_floats(first):
+    """Say whether NumPy or torch arrays of floats share library, dtype and device."""
+    is_like = is_torch if is_torch(first) else is_plain
+    if not (is_like(first) and has_floats(first)):
         return False
     for x in others:
-        if type(x) is not type(first) or x.ndim < min_ndim:
+        if not is_like(x) or x.ndim < min_ndim:
             return False
         if x.dtype != first.dtype or x.device != first.device:
             return False
     return first.ndim >= min_ndim
 
 
-def kind(x):
-    """Return the name of the library that x belongs to."""
-    return type(x).__module__.partition(".")[0]
-
-
 def check_same(what, given):
-    """Raise TypeError that lists who has which, where they differ."""
-    if len(set(given.values())) > 1:
+    """Raise TypeError that lists who has which, where they differ; None is unknown."""
+    if len(set(given.values()) - {None}) > 1:
         came = ", ".join(f"{name}: {thing}" for name, thing in given.items())
         raise TypeError(
             f"{' and '.join(given)} must share one {what}, got {came}; convert them "
@@ -113,18 +126,22 @@ def check_widths(query, key):
 
 
 def check_mask_kind(attn_mask, query):
-    """Raise TypeError unless the mask is bool or float and lies where query does."""
-    if not is_array_api_obj(attn_mask):
-        raise TypeError(
-            f"attn_mask must be an array or None, got {type(attn_mask).__name__}"
+    """Raise TypeError unless the mask is bool or float and lies where query does.
+
+    A float mask has query's dtype, or is float32 beside a narrower query, as in torch.
+    """
+    if not (is_torch(query) and is_torch(attn_mask)):
+        check_array("attn_mask", attn_mask)
+        check_same(
+            "library", {"query": library(query), "attn_mask": library(attn_mask)}
         )
-    check_same("library", {"query": kind(query), "attn_mask": kind(attn_mask)})
-    isdtype = array_namespace(query).isdtype
-    if not isdtype(attn_mask.dtype, ("bool", "real floating")):
+    xp = array_namespace(query)
+    if not xp.isdtype(attn_mask.dtype, ("bool", "real floating")):
         raise TypeError(
             "attn_mask must be bool (True = may attend) or float (added to the "
             f"scores), got {attn_mask.dtype}; compare it, as in attn_mask != 0"
         )
-    if not isdtype(attn_mask.dtype, "bool"):
+    narrow = attn_mask.dtype == xp.float32 and xp.finfo(query.dtype).bits < 32
+    if not narrow and not xp.isdtype(attn_mask.dtype, "bool"):
         check_same("dtype", {"query": query.dtype, "attn_mask": attn_mask.dtype})
-    check_same("device", {"query": device(query), "attn_mask": device(attn_mask)})
+    check_same("device", {"query": place(query), "attn_mask": place(attn_mask)})

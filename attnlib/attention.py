@@ -9,8 +9,9 @@ Source: Vaswani et al. 2017, https://arxiv.org/abs/1706.03762.
 
 import math
 
-from attnlib._array import array_namespace, widen
-from attnlib._checks import check_data, check_features, check_mask_kind
+from attnlib._array import array_namespace, is_finite, is_traced, transpose, widen
+from attnlib._checks import as_integer, check_data, check_features, check_mask_kind
+from attnlib.hidden import masked_products, mix
 from attnlib.masks import resolve_causal
 
 
@@ -22,6 +23,12 @@ def softmax(x, axis=-1):
     float16 and bfloat16 are computed and returned in float32.
     """
     check_data(x=x, min_ndim=1)
+    axis = as_integer("axis", axis)
+    if not -x.ndim <= axis < x.ndim:
+        raise ValueError(
+            f"axis must be from {-x.ndim} to {x.ndim - 1} for x {tuple(x.shape)}, got "
+            f"axis={axis}"
+        )
     x = widen(x)
     if x.shape[axis] == 0:
         return x
@@ -36,14 +43,19 @@ def attention_scores(query, key, attn_mask=None, *, scale=None, softcap=None):
 
     query (..., L, E), key (..., S, E) -> scores (..., L, S); leading axes broadcast.
     `attn_mask` broadcasts to (..., L, S): bool, True = may attend, or float, added.
+    A key that it hides has the score -inf, also where the key is NaN.
     `scale` defaults to 1 / sqrt(E). `softcap` bounds the scores to (-softcap, softcap),
     before the mask: softcap * tanh(scores / softcap) (Gemma 2,
     https://arxiv.org/abs/2408.00118). float16 and bfloat16 give float32 scores.
     """
     check_features(query, key)
     scale = default_scale(query) if scale is None else scale
-    scores = widen(query) @ widen(key).mT * scale  # (..., L, S)
-    return mask_scores(cap(scores, softcap), attn_mask, query)
+    wide_query, wide_key = widen(query), widen(key)
+    if attn_mask is None:
+        return cap(wide_query @ transpose(wide_key) * scale, softcap)  # (..., L, S)
+    check_mask_kind(attn_mask, query)
+    scores = masked_products(wide_query, wide_key, attn_mask) * scale
+    return mask_scores(cap(scores, softcap), attn_mask)
 
 
 def attention_weights(
@@ -72,10 +84,9 @@ def reference_attention(
     dtype (computed in float32 for float16 and bfloat16).
     """
     attn_mask = resolve_causal(attn_mask, is_causal, query, key)
-    weights = softmax(
-        attention_scores(query, key, attn_mask, scale=scale, softcap=softcap)
-    )
-    output = weights @ widen(value)
+    scores = attention_scores(query, key, attn_mask, scale=scale, softcap=softcap)
+    weights, value = softmax(scores), widen(value)
+    output = weights @ value if attn_mask is None else mix(weights, value, scores)
     return array_namespace(query).astype(output, query.dtype, copy=False)
 
 
@@ -85,20 +96,25 @@ def default_scale(query):
 
 
 def cap(scores, softcap):
-    """Bound scores smoothly to (-softcap, softcap); None leaves them."""
+    """Bound scores smoothly to (-softcap, softcap); None leaves them.
+
+    So does a bound that no number of their dtype reaches.
+    """
     if softcap is None:
         return scores
-    return softcap * array_namespace(scores).tanh(scores / softcap)
-
-
-def mask_scores(scores, attn_mask, query):
-    """Put -inf where a boolean mask is False; add a float mask."""
-    if attn_mask is None:
+    xp = array_namespace(scores)
+    if softcap > float(xp.finfo(scores.dtype).max):
         return scores
-    check_mask_kind(attn_mask, query)
+    return softcap * xp.tanh(scores / softcap)
+
+
+def mask_scores(scores, attn_mask):
+    """Put -inf where a boolean mask is False; add a float mask."""
     xp = array_namespace(scores)
     if xp.isdtype(attn_mask.dtype, "bool"):
         return xp.where(attn_mask, scores, -math.inf)
+    if is_traced(scores) or not is_finite(scores):  # NaN - inf would be NaN
+        scores = xp.where(attn_mask == -math.inf, 0.0, scores)
     return scores + xp.astype(attn_mask, scores.dtype, copy=False)
 
 

@@ -1,9 +1,20 @@
 """The key-value cache: what decoding keeps, so that no key is computed twice."""
 
 import dataclasses
+import threading
 import typing
 
-from attnlib._array import array_namespace, creation, is_numpy_array, is_torch, nbytes
+from attnlib._array import (
+    array_namespace,
+    copy,
+    creation,
+    has_tangent,
+    is_differentiated,
+    is_numpy_array,
+    is_torch,
+    is_traced,
+    nbytes,
+)
 from attnlib._checks import check_data
 
 
@@ -11,8 +22,9 @@ from attnlib._checks import check_data
 class KVCache:
     """Keys (..., S, E) and values (..., S, Ev) of the tokens so far.
 
-    A value: `append` returns a new cache and leaves this one as it is. The next query
-    stands at offset `length`: `causal_mask(1, cache.length + 1, offset=cache.length)`.
+    A value: it copies what it is given, `append` returns a new cache and leaves this
+    one as it is. The next query stands at offset `length`:
+    `causal_mask(1, cache.length + 1, offset=cache.length)`.
 
     In NumPy and in torch without gradients, key and value are views of a longer store:
     the first `append` writes behind the rows that this cache shows. A second future of
@@ -21,12 +33,15 @@ class KVCache:
 
     key: typing.Any
     value: typing.Any
-    # The right to write behind the last row, [(keys, values)], or [] once it is used
-    _store: list = dataclasses.field(
-        init=False, repr=False, compare=False, default_factory=list
+    _store: typing.Any = dataclasses.field(
+        init=False, repr=False, compare=False, default=None
     )
 
     def __post_init__(self):
+        self._check()
+        self._set(key=copy(self.key), value=copy(self.value))
+
+    def _check(self):
         check_data(key=self.key, value=self.value)
         if self.key.shape[:-1] != self.value.shape[:-1]:
             raise ValueError(
@@ -40,7 +55,8 @@ class KVCache:
 
     def append(self, key, value):
         """Return the cache with key (..., n, E) and value (..., n, Ev) at its end."""
-        new = KVCache(key, value)
+        new = unchecked(key, value)
+        new._check()
         for name, old, more in (("key", self.key, key), ("value", self.value, value)):
             check_data(**{f"cached {name}": old, name: more})
             if old.shape[:-2] != more.shape[:-2] or old.shape[-1] != more.shape[-1]:
@@ -52,21 +68,21 @@ class KVCache:
             return self._write_behind(new)
         xp = array_namespace(key)
         pairs = ((self.key, key), (self.value, value))
-        return KVCache(*(xp.concat(pair, axis=-2) for pair in pairs))
+        return unchecked(*(xp.concat(pair, axis=-2) for pair in pairs))
 
     def _write_behind(self, new):
-        length = self.length + new.length
-        try:
-            store = self._store.pop()  # in one step: no two futures can both get it
-        except IndexError:
-            store = None
-        if store is None or store[0].shape[-2] < length:
-            store = longer(self.key, 2 * length), longer(self.value, 2 * length)
-        for room, rows in zip(store, (new.key, new.value), strict=True):
-            room[..., self.length : length, :] = rows
-        grown = KVCache(*(visible(room, length) for room in store))
-        grown._store.append(store)
-        return grown
+        length, store = self.length + new.length, self._store
+        if store is None or not store.claim(self.length, length):
+            key, value = (longer(x, 2 * length) for x in (self.key, self.value))
+            store = Store(key, value, length)
+        store.key[..., self.length : length, :] = new.key
+        store.value[..., self.length : length, :] = new.value
+        shown = (visible(x, length) for x in (store.key, store.value))
+        return unchecked(*shown, store)
+
+    def _set(self, **fields):
+        for name, field in fields.items():
+            object.__setattr__(self, name, field)  # a frozen class refuses its own, too
 
     @property
     def length(self):
@@ -79,18 +95,46 @@ class KVCache:
         return nbytes(self.key) + nbytes(self.value)
 
 
+class Store:
+    """Rows for several caches of one past; the first `taken` of them are in use."""
+
+    def __init__(self, key, value, taken):
+        self.key, self.value, self.taken = key, value, taken
+        self.lock = threading.Lock()
+
+    def claim(self, start, stop):
+        """Take the rows start:stop; False where another future has, or none are left.
+
+        The lock lets only one of two threads have them.
+        """
+        with self.lock:
+            free = start == self.taken and stop <= self.key.shape[-2]
+            self.taken = stop if free else self.taken
+        return free
+
+
+def unchecked(key, value, store=None):
+    """Return the cache of arrays that are known to fit, without a copy of them."""
+    cache = object.__new__(KVCache)
+    cache._set(key=key, value=value, _store=store)
+    return cache
+
+
 def may_share(*arrays):
     """Say whether rows may be written behind arrays of one library.
 
-    In NumPy yes, in torch without autograd.
+    In NumPy yes, in torch where nothing follows or differentiates them.
     """
     if not is_torch(arrays[0]):
         return is_numpy_array(arrays[0])
+    if is_traced(*arrays):
+        return False
     import torch
 
     inside = torch.is_inference_mode_enabled()
     writable = (inside or not x.is_inference() for x in arrays)
-    return all(writable) and not any(x.requires_grad for x in arrays)
+    followed = is_differentiated(*arrays) or has_tangent(*arrays)
+    return all(writable) and not followed
 
 
 def longer(x, length):

@@ -6,9 +6,18 @@ the rounding of another order of summation.
 
 import math
 
-from attnlib._array import broadcast_shapes, is_numpy_array, is_torch
+from attnlib._array import (
+    broadcast_shapes,
+    has_tangent,
+    is_differentiated,
+    is_finite,
+    is_numpy_array,
+    is_torch,
+    is_traced,
+)
 from attnlib._checks import check_features, check_mask_kind
 from attnlib.attention import default_scale, reference_attention
+from attnlib.hidden import blank, hidden_by
 from attnlib.masks import check_causal
 from attnlib.numpy_kernel import numpy_attention
 from attnlib.tiled import empty_state, tiled_attention
@@ -22,10 +31,17 @@ def fused_attention(
 ):
     """Attention by the fastest kernel at hand; arguments of `reference_attention`.
 
-    NumPy and torch only (TypeError). torch's kernels know no `softcap`; with one,
-    torch arrays go through `tiled_attention`. The NumPy kernel uses OMP_NUM_THREADS
-    threads, or every core, where threadpoolctl is there to hold BLAS to one thread
-    each; without it, one thread, and BLAS's own.
+    NumPy and torch only (TypeError). The NumPy kernel uses OMP_NUM_THREADS threads, or
+    every core, where threadpoolctl is there to hold BLAS to one thread each; without
+    it, one thread, and BLAS's own. torch's kernels know no `softcap` and no
+    forward-mode derivative: torch arrays with one go through `tiled_attention`. They
+    know no second derivative: call `reference_attention` for it, or pass
+    implementation="reference" at the front door.
+
+    What a mask hides has no influence, NaN included. On a GPU, and where torch.compile,
+    torch.export or torch.func trace the call, the numbers cannot be looked at: there
+    that holds for keys that no query sees, as unused places of a cache. Where only some
+    queries see NaN, call `reference_attention`, which waits for a GPU.
     """
     on_torch, on_numpy = is_torch(query), is_numpy_array(query)
     if on_numpy and is_few(query, key):
@@ -36,11 +52,14 @@ def fused_attention(
         check_causal(attn_mask, is_causal, query.shape[-2], key.shape[-2])
     if attn_mask is not None:
         check_mask_kind(attn_mask, query)
-    if on_torch and softcap is None:
-        return torch_attention(query, key, value, attn_mask, is_causal, scale)
     if on_torch:
-        how = {"is_causal": is_causal, "scale": scale, "softcap": softcap}
-        return tiled_attention(query, key, value, attn_mask, **how)
+        how = {"is_causal": is_causal, "scale": scale}
+        if softcap is not None or has_tangent(query, key, value):
+            return tiled_attention(query, key, value, attn_mask, softcap=softcap, **how)
+        attend = torch_attention
+        if attn_mask is not None or is_causal:
+            attend = masked_torch_attention
+        return attend(query, key, value, attn_mask, **how).to(query.dtype)
     if on_numpy:
         scale = default_scale(query) if scale is None else scale
         return numpy_attention(query, key, value, attn_mask, is_causal, scale, softcap)
@@ -60,6 +79,27 @@ def is_few(query, key):
 
 
 # torch: its kernels take (N, H, L, E) and key-value heads that query heads share.
+
+
+def masked_torch_attention(query, key, value, attn_mask, is_causal, scale):
+    """torch_attention, without influence of what is hidden.
+
+    Numbers are looked at only where that takes no waiting, on the CPU and not in a
+    graph; elsewhere, the rows that no query sees are taken out.
+    """
+    how = {"is_causal": is_causal, "scale": scale}
+    if query.device.type != "cpu" or is_traced(query, key, value):
+        if attn_mask is not None:
+            seen = ~hidden_by(attn_mask)
+            key, value = blank(key, seen), blank(value, seen)
+        return torch_attention(query, key, value, attn_mask, **how)
+    if not is_differentiated(query, key, value):
+        output = torch_attention(query, key, value, attn_mask, **how)
+        if is_finite(output):
+            return output
+    elif is_finite(query, key, value):
+        return torch_attention(query, key, value, attn_mask, **how)
+    return tiled_attention(query, key, value, attn_mask, **how)
 
 
 def torch_attention(query, key, value, attn_mask, is_causal, scale):
@@ -134,8 +174,17 @@ def additive(attn_mask, query):
     axes = (1,) * (2 - attn_mask.ndim)
     attn_mask = attn_mask.reshape(*axes, *attn_mask.shape)
     if attn_mask.dtype.is_floating_point:
-        return attn_mask.to(query.dtype)
+        return attn_mask if query.device.type == "cpu" else narrow(attn_mask, query)
     return query.new_zeros(attn_mask.shape).masked_fill(~attn_mask, -math.inf)
+
+
+def narrow(attn_mask, query):
+    """Return a float mask in query's dtype; what is finite stays so."""
+    import torch
+
+    least = torch.finfo(query.dtype).min
+    narrowed = attn_mask.clamp(min=least).to(query.dtype)
+    return narrowed.masked_fill(attn_mask == -math.inf, -math.inf)
 
 
 def pad(x, width):

@@ -6,7 +6,7 @@ key-value heads: Ainslie et al. 2023, https://arxiv.org/abs/2305.13245.
 
 import typing
 
-from attnlib._array import array_namespace
+from attnlib._array import array_namespace, transpose
 from attnlib._checks import check_count, check_data, check_head_counts
 from attnlib.sdpa import scaled_dot_product_attention
 
@@ -23,7 +23,7 @@ def split_heads(x, num_heads):
         )
     xp = array_namespace(x)
     heads = xp.reshape(x, (*lead, L, num_heads, features // num_heads))
-    return xp.moveaxis(heads, -2, -3)
+    return swap_heads(heads)
 
 
 def merge_heads(x):
@@ -31,7 +31,13 @@ def merge_heads(x):
     check_data(x=x, min_ndim=3)
     *lead, H, L, E = x.shape
     xp = array_namespace(x)
-    return xp.reshape(xp.moveaxis(x, -3, -2), (*lead, L, H * E))
+    return xp.reshape(swap_heads(x), (*lead, L, H * E))
+
+
+def swap_heads(x):
+    """(..., H, L, E) <-> (..., L, H, E); torch.func.vmap knows no moveaxis."""
+    n = x.ndim
+    return array_namespace(x).permute_dims(x, (*range(n - 3), n - 2, n - 3, n - 1))
 
 
 class MultiHeadParams(typing.NamedTuple):
@@ -78,21 +84,37 @@ def multi_head_attention(
     q = project(query, params.q_proj_weight, params.q_proj_bias)
     k = project(key, params.k_proj_weight, params.k_proj_bias)
     v = project(value, params.v_proj_weight, params.v_proj_bias)
-    heads = scaled_dot_product_attention(
-        split_heads(q, num_heads),  # (..., H, L, E)
-        split_heads(k, num_kv_heads),  # (..., Hkv, S, E)
-        split_heads(v, num_kv_heads),  # (..., Hkv, S, Ev)
-        attn_mask,
+    joined = attend_in_heads(
+        q,
+        k,
+        v,
+        num_heads,
+        num_kv_heads,
+        attn_mask=attn_mask,
         is_causal=is_causal,
-        enable_gqa=num_kv_heads != num_heads,
         implementation=implementation,
+    )
+    return project(joined, params.out_proj_weight, params.out_proj_bias)
+
+
+def attend_in_heads(query, key, value, num_heads, num_kv_heads, **options):
+    """Attention in each head of what is projected already: -> (..., L, H*Ev).
+
+    query (..., L, H*E), key (..., S, Hkv*E), value (..., S, Hkv*Ev).
+    """
+    heads = scaled_dot_product_attention(
+        split_heads(query, num_heads),  # (..., H, L, E)
+        split_heads(key, num_kv_heads),  # (..., Hkv, S, E)
+        split_heads(value, num_kv_heads),  # (..., Hkv, S, Ev)
+        enable_gqa=num_kv_heads != num_heads,
+        **options,
     )  # (..., H, L, Ev)
-    return project(merge_heads(heads), params.out_proj_weight, params.out_proj_bias)
+    return merge_heads(heads)
 
 
 def project(x, weight, bias):
     """x @ weight^T + bias, as torch.nn.Linear."""
-    projected = x @ weight.mT
+    projected = x @ transpose(weight)
     return projected if bias is None else projected + bias
 
 

@@ -7,16 +7,24 @@ with 7 keys already in a cache, the next query has offset 7.
 
 import math
 
-from attnlib._array import array_namespace, creation, is_array_api_obj
-from attnlib._checks import as_integer, check_count
+from attnlib._array import (
+    array_namespace,
+    broadcast_shapes,
+    creation,
+    is_array_api_obj,
+    is_traced,
+    widen,
+)
+from attnlib._checks import as_integer, check_array, check_count
 
 
 def causal_mask(L, S=None, *, offset=0, like=None):
     """Let query i attend to keys j <= i + offset: bool (..., L, S).
 
     S defaults to L. `offset` is an int, or an integer array that broadcasts against
-    (..., L, S): shape (B, 1, 1) gives each batch entry its own. The mask lies in the
-    library and on the device of `like` (default: those of `offset`, else NumPy).
+    (..., L, 1): shape (B, 1, 1) gives each batch entry its own, (B, 1, 1, 1) where
+    there is an axis of heads. The mask lies in the library and on the device of `like`
+    (default: those of `offset`, else NumPy).
     """
     return sliding_window_mask(L, S, right=0, offset=offset, like=like)
 
@@ -31,12 +39,16 @@ def sliding_window_mask(L, S=None, *, left=None, right=None, offset=0, like=None
     for name, side in (("left", left), ("right", right)):
         if side is not None:
             check_count(name, side, hint="; None is no limit")
-    distance = _distance(L, S, offset, like)
-    mask = distance == distance
-    if left is not None:
-        mask = mask & (distance >= -left)
+    queries, keys = _places(L, S, offset, like)
+    xp, where = creation(queries)
+    far = xp.iinfo(queries.dtype).max // 2  # beyond any key; a larger side overflows
     if right is not None:
-        mask = mask & (distance <= right)
+        mask = keys <= queries + min(right, far)
+    else:
+        shape = broadcast_shapes(queries.shape, keys.shape)
+        mask = xp.ones(shape, dtype=xp.bool, **where)
+    if left is not None:
+        mask &= keys >= queries - min(left, far)
     return mask
 
 
@@ -45,16 +57,18 @@ def padding_mask(lengths, S, *, like=None):
 
     `lengths` holds integers, shape (...,): a list, or an array. For scores with a heads
     axis, (B, H, L, S), pass `lengths[:, None]`, which gives (B, 1, 1, S).
-    A length below 0 or above S is a ValueError.
+    A length below 0 or above S is a ValueError, where the lengths are known: while
+    torch.compile, torch.func or JAX trace the call, it counts as 0 or S.
     """
     S = check_count("S", S)
     if not is_array_api_obj(lengths):
         xp, where = creation(like)
         lengths = xp.asarray(lengths, **where)
+    check_array("lengths", lengths)
     xp, where = creation(lengths)
     if not xp.isdtype(lengths.dtype, "integral"):
         raise TypeError(f"lengths must be integers, got {lengths.dtype}")
-    if xp.any((lengths < 0) | (lengths > S)):
+    if not is_traced(lengths) and xp.any((lengths < 0) | (lengths > S)):
         raise ValueError(f"each of lengths must be from 0 to S={S}, got {lengths}")
     return xp.arange(S, **where) < lengths[..., None, None]
 
@@ -65,18 +79,21 @@ def alibi_bias(num_heads, L, S=None, *, offset=0, like=None):
     The slopes are 2**(-8/H), 2**(-16/H), ... for H a power of two; for another H, those
     of the power of two below it, then every second one of the power above. The paper
     uses the bias under a causal mask; |.| extends it to keys ahead of the query.
-    An `offset` array broadcasts against (..., H, L, S). dtype: that of `like`.
+    An `offset` array broadcasts against (..., H, L, 1). dtype: that of `like`.
 
     Source: Press et al. 2022, https://arxiv.org/abs/2108.12409.
     """
     num_heads = check_count("num_heads", num_heads, least=1)
-    distance = _distance(L, S, offset, like)
-    xp, where = creation(distance)
+    queries, keys = _places(L, S, offset, like)
+    xp, where = creation(queries)
     floats = like is not None and xp.isdtype(like.dtype, "real floating")
-    slopes = xp.asarray(
-        _alibi_slopes(num_heads), dtype=like.dtype if floats else None, **where
-    )
-    return -slopes[:, None, None] * xp.astype(xp.abs(distance), slopes.dtype)
+    dtype = like.dtype if floats else xp.asarray(0.0, **where).dtype
+    wide = widen(
+        xp.empty(0, dtype=dtype, **where)
+    ).dtype  # far distances are no float16
+    slopes = xp.asarray(_alibi_slopes(num_heads), dtype=wide, **where)
+    distance = xp.astype(xp.abs(keys - queries), wide)
+    return xp.astype(-slopes[:, None, None] * distance, dtype, copy=False)
 
 
 def combine_masks(*masks):
@@ -89,8 +106,7 @@ def combine_masks(*masks):
     for mask in masks:
         if mask is None:
             continue
-        if not is_array_api_obj(mask):
-            raise TypeError(f"masks must be arrays or None, got {type(mask).__name__}")
+        check_array("each mask", mask)
         if not array_namespace(mask).isdtype(mask.dtype, "bool"):
             raise TypeError(
                 f"combine_masks joins boolean masks, got one of {mask.dtype}; join a "
@@ -136,19 +152,33 @@ def token_positions(L, offset, like):
     if not is_array_api_obj(offset):
         xp, where = creation(like)
         return xp.arange(L, **where)[:, None] + as_integer("offset", offset)
+    check_array("offset", offset)
     if like is not None:
         array_namespace(like, offset)  # a TypeError where the libraries differ
     xp, where = creation(offset)
     if not xp.isdtype(offset.dtype, "integral"):
         raise TypeError(f"offset must be integers, got {offset.dtype}")
-    return xp.arange(L, **where)[:, None] + offset
+    check_offset(offset, L)
+    positions = xp.arange(L, **where)[:, None]
+    return positions + xp.astype(offset, positions.dtype, copy=False)
 
 
-def _distance(L, S, offset, like):
-    """Return j - (i + offset): integer (..., L, S), negative for keys behind."""
+def check_offset(offset, L):
+    """Raise ValueError unless an offset array gives each query one number."""
+    shape = tuple(offset.shape)
+    if shape and (shape[-1] != 1 or (len(shape) > 1 and shape[-2] not in (1, L))):
+        raise ValueError(
+            f"offset must broadcast to (..., L, 1) with L={L}, got the shape {shape}; "
+            f"one for each of {shape[0]} batch entries has the shape "
+            f"({shape[0]}, 1, 1), or ({shape[0]}, 1, 1, 1) where there are heads"
+        )
+
+
+def _places(L, S, offset, like):
+    """Return where queries and keys stand: integers (..., L, 1) and (S,)."""
     queries = token_positions(L, offset, like)
     xp, where = creation(queries)
-    return xp.arange(L if S is None else check_count("S", S), **where) - queries
+    return queries, xp.arange(L if S is None else check_count("S", S), **where)
 
 
 def _alibi_slopes(H):

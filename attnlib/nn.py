@@ -2,8 +2,8 @@
 
 import torch
 
-from attnlib._checks import check_count, check_head_counts
-from attnlib.heads import MultiHeadParams, multi_head_attention
+from attnlib._checks import check_count, check_data, check_head_counts
+from attnlib.heads import MultiHeadParams, attend_in_heads
 
 
 class MultiHeadAttention(torch.nn.Module):
@@ -12,6 +12,8 @@ class MultiHeadAttention(torch.nn.Module):
     `num_kv_heads` < `num_heads` shares key-value heads among query heads. Masks are
     those of `multi_head_attention`: True = may attend, which is the opposite of
     torch.nn.MultiheadAttention. Without dropout; put torch.nn.Dropout around it.
+    The four projections are called as layers: hooks, wrappers such as LoRA's and
+    quantized layers may stand in their place.
     """
 
     def __init__(self, embed_dim, num_heads, num_kv_heads=None, *, bias=True):
@@ -41,13 +43,15 @@ class MultiHeadAttention(torch.nn.Module):
     def forward(self, query, key=None, value=None, *, attn_mask=None, is_causal=False):
         """Attend from query to key and value; alone, query attends to itself."""
         key = query if key is None else key
-        return multi_head_attention(
-            query,
-            key,
-            key if value is None else value,
-            self.params,
-            num_heads=self.num_heads,
-            num_kv_heads=self.num_kv_heads,
+        value = key if value is None else value
+        check_data(query=query, key=key, value=value)
+        joined = attend_in_heads(
+            self.q_proj(query),
+            self.k_proj(key),
+            self.v_proj(value),
+            self.num_heads,
+            self.num_kv_heads,
             attn_mask=attn_mask,
             is_causal=is_causal,
         )
+        return self.out_proj(joined)

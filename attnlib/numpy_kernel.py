@@ -17,6 +17,8 @@ import numpy as np
 from attnlib._array import broadcast_shapes
 from attnlib._threads import run_all, thread_count
 from attnlib.attention import finite_maximum, nonzero
+from attnlib.masks import causal_mask
+from attnlib.tiled import tiled_attention
 
 ROWS, KEYS = 1024, 256  # a tile of scores: 1 MiB in float32, for the cache of one core
 LINE = 64  # bytes of a line of the cache
@@ -41,6 +43,8 @@ def numpy_attention(query, key, value, attn_mask, is_causal, scale, softcap):
     lead = broadcast_shapes(query.shape[:-2], key.shape[:-2], value.shape[:-2])
     L, S, Ev = query.shape[-2], key.shape[-2], value.shape[-1]
     output = np.zeros((*lead, L, Ev), query.dtype)
+    if softcap is not None and softcap > float(np.finfo(query.dtype).max):
+        softcap = None  # no score comes near it
     if S == 0 or output.size == 0:
         return output
     longest = spread(longest_row(key), lead, ())
@@ -120,9 +124,29 @@ def attend_block(block, rooms, longest):
     small = min(bound, block.softcap or math.inf) <= LIMIT  # not where it is NaN
     added = block.mask is not None and block.mask.dtype != bool
     if added or not (small and attend_bounded(block, rooms, output)):
-        attend_running(block, rooms, output)
+        with np.errstate(invalid="ignore" if masks(block) else None):
+            attend_running(block, rooms, output)
+        if masks(block) and not np.isfinite(output).all():
+            attend_pairwise(block, output)
     if output is not block.output:
         block.output[...] = output
+
+
+def masks(block):
+    """Say whether the block hides any key from any query."""
+    return block.mask is not None or block.diagonal is not None
+
+
+def attend_pairwise(block, output):
+    """Attention that leaves out what is hidden pair by pair, NaN or not."""
+    rows, S = block.query.shape[-2], block.key.shape[-2]
+    mask = block.mask
+    if mask is None:
+        S = min(S, block.diagonal + rows)
+        mask = causal_mask(rows, S, offset=block.diagonal)
+    key, value = block.key[..., :S, :], block.value[..., :S, :]
+    how = {"scale": block.scale, "softcap": block.softcap, "block_size": KEYS}
+    output[...] = tiled_attention(block.query, key, value, mask, **how)
 
 
 def prepare(block, rooms, factor, dtype):

@@ -1,6 +1,12 @@
 """Positions: what tells a set of tokens from a sequence."""
 
-from attnlib._array import array_namespace, creation, widen
+from attnlib._array import (
+    array_namespace,
+    broadcast_shapes,
+    creation,
+    fine_dtype,
+    widen,
+)
 from attnlib._checks import check_count, check_data
 from attnlib.masks import token_positions
 
@@ -9,8 +15,9 @@ def sinusoidal_encoding(L, E, *, offset=0, base=10000.0, like=None):
     """Sines at the even features, cosines at the odd ones: float (L, E).
 
     Feature pair i turns by base**(-2 i / E) radians per position, the first position
-    being `offset`. An `offset` array broadcasts against (..., L, E). E is even
-    (ValueError). The result lies in the library and on the device of `like`, in its
+    being `offset`. An `offset` array broadcasts against (..., L, 1). E is even
+    (ValueError). Angles are worked out as in `rotary_embedding`. The result lies in the
+    library and on the device of `like`, in its
     dtype where that is floating.
 
     Source: Vaswani et al. 2017, section 3.5, https://arxiv.org/abs/1706.03762.
@@ -19,8 +26,7 @@ def sinusoidal_encoding(L, E, *, offset=0, base=10000.0, like=None):
     xp, where = creation(like)
     floats = like is not None and xp.isdtype(like.dtype, "real floating")
     dtype = like.dtype if floats else xp.asarray(0.0, **where).dtype
-    wide = widen(xp.empty(0, dtype=dtype, **where))
-    angles = position_angles(L, E, offset, base, wide)  # (..., L, E / 2)
+    angles = position_angles(L, E, offset, base, like)  # (..., L, E / 2)
     return xp.astype(interleave(xp.sin(angles), xp.cos(angles)), dtype, copy=False)
 
 
@@ -31,7 +37,11 @@ def rotary_embedding(x, *, offset=0, base=10000.0, interleaved=True):
     `interleaved=True` pairs the features (2i, 2i + 1), as in RoFormer; False pairs
     (i, i + E / 2), as in GPT-NeoX and most Llama code. Weights trained with one fail
     silently with the other. `offset` is an int, or an integer array that broadcasts
-    against (..., L, E). E is even (ValueError). Computed in float32 at least.
+    against (..., L, 1): shape (B, 1, 1, 1) for x (B, H, L, E). E is even (ValueError).
+
+    Angles are worked out in float64, so that positions in the millions turn as exactly
+    as the first; where there is no float64 (Apple's GPU, JAX unless told), an angle of
+    n radians is wrong by n * 6e-8. The rest is computed in float32 at least.
 
     Source: Su et al. 2021, https://arxiv.org/abs/2104.09864.
     """
@@ -40,8 +50,9 @@ def rotary_embedding(x, *, offset=0, base=10000.0, interleaved=True):
     check_pairs(E, base)
     xp = array_namespace(x)
     wide = widen(x)
-    angles = position_angles(L, E, offset, base, wide)
-    cos, sin = xp.cos(angles), xp.sin(angles)
+    angles = position_angles(L, E, offset, base, x)
+    check_turns(x, angles)
+    cos, sin = (xp.astype(f(angles), wide.dtype, copy=False) for f in (xp.cos, xp.sin))
     if interleaved:
         first, second = wide[..., 0::2], wide[..., 1::2]  # (..., L, E / 2)
     else:
@@ -52,11 +63,23 @@ def rotary_embedding(x, *, offset=0, base=10000.0, interleaved=True):
 
 
 def position_angles(L, E, offset, base, like):
-    """Return position * base**(-2 i / E), in the dtype of `like`: (..., L, E / 2)."""
+    """Return position * base**(-2 i / E) in the finest floats: (..., L, E / 2)."""
     positions = token_positions(L, offset, like)  # (..., L, 1)
     xp, where = creation(positions)
-    pairs = xp.astype(xp.arange(E // 2, **where), like.dtype)
-    return xp.astype(positions, like.dtype) * base ** (-2 * pairs / E)
+    dtype = fine_dtype(positions)
+    pairs = xp.astype(xp.arange(E // 2, **where), dtype)
+    return xp.astype(positions, dtype) * base ** (-2 * pairs / E)
+
+
+def check_turns(x, angles):
+    """Raise ValueError where an offset array does not fit the axes of x."""
+    try:
+        broadcast_shapes(x.shape[:-1], angles.shape[:-1])
+    except ValueError:
+        raise ValueError(
+            f"offset must broadcast against x (..., L, 1), got x {tuple(x.shape)} and "
+            f"an offset for {tuple(angles.shape[:-2])} leading axes"
+        ) from None
 
 
 def interleave(first, second):

@@ -8,7 +8,7 @@ al. 2000, https://doi.org/10.1162/089976600300015015.
 
 import typing
 
-from attnlib._array import array_namespace, creation
+from attnlib._array import array_namespace, creation, is_array_api_obj, transpose
 from attnlib._checks import check_data
 
 
@@ -27,11 +27,26 @@ class RecurrentParams(typing.NamedTuple):
 
 def rnn_cell(x, h, params):
     """tanh(W_ih x + b_ih + W_hh h + b_hh): x (..., D), h (..., N) -> (..., N)."""
-    return array_namespace(x).tanh(preactivation(x, h, params))
+    check_params(params, gates=1, x=x)
+    check_state(x.shape[:-1], params, x=x, h=h)
+    return rnn_step(x, h, params)
 
 
 def lstm_cell(x, state, params):
     """One LSTM step: x (..., D), state (h, c) of (..., N) -> the next (h, c)."""
+    check_params(params, gates=4, x=x)
+    h, c = check_pair(state)
+    check_state(x.shape[:-1], params, x=x, h=h, c=c)
+    return lstm_step(x, (h, c), params)
+
+
+def rnn_step(x, h, params):
+    """rnn_cell of what is known to fit."""
+    return array_namespace(x).tanh(preactivation(x, h, params))
+
+
+def lstm_step(x, state, params):
+    """lstm_cell of what is known to fit."""
     h, c = state
     tanh = array_namespace(x).tanh
     gates = preactivation(x, h, params)
@@ -45,12 +60,12 @@ def rnn(inputs, params, h=None):
 
     `h` (..., N) is the state before the first step, 0 by default.
     """
-    check_params(inputs, params, gates=1)
+    check_params(params, gates=1, inputs=inputs)
     h = initial_state(inputs, params) if h is None else h
-    check_state(inputs, params, h=h)
+    check_state(inputs.shape[:-2], params, inputs=inputs, h=h)
     outputs = []
     for step in range(inputs.shape[-2]):
-        h = rnn_cell(inputs[..., step, :], h, params)
+        h = rnn_step(inputs[..., step, :], h, params)
         outputs.append(h)
     return stack_steps(outputs, inputs, h), h
 
@@ -60,24 +75,23 @@ def lstm(inputs, params, state=None):
 
     `state` is the pair (h, c), each (..., N), before the first step, 0 by default.
     """
-    check_params(inputs, params, gates=4)
+    check_params(params, gates=4, inputs=inputs)
     if state is None:
         state = (initial_state(inputs, params),) * 2
-    if len(state) != 2:
-        raise ValueError(f"state must be the pair (h, c), got {len(state)} entries")
-    check_state(inputs, params, h=state[0], c=state[1])
+    h, c = check_pair(state)
+    check_state(inputs.shape[:-2], params, inputs=inputs, h=h, c=c)
     outputs = []
     for step in range(inputs.shape[-2]):
-        state = lstm_cell(inputs[..., step, :], state, params)
+        state = lstm_step(inputs[..., step, :], state, params)
         outputs.append(state[0])
     return stack_steps(outputs, inputs, state[0]), state
 
 
 def preactivation(x, h, params):
     """W_ih x + b_ih + W_hh h + b_hh."""
-    from_input = (x[..., None, :] @ params.weight_ih.mT)[..., 0, :] + params.bias_ih
-    from_state = (h[..., None, :] @ params.weight_hh.mT)[..., 0, :] + params.bias_hh
-    return from_input + from_state
+    from_input = (x[..., None, :] @ transpose(params.weight_ih))[..., 0, :]
+    from_state = (h[..., None, :] @ transpose(params.weight_hh))[..., 0, :]
+    return from_input + params.bias_ih + (from_state + params.bias_hh)
 
 
 def sigmoid(x):
@@ -106,12 +120,18 @@ def stack_steps(outputs, inputs, h):
     return xp.zeros((*h.shape[:-1], 0, h.shape[-1]), dtype=inputs.dtype, **where)
 
 
-def check_params(inputs, params, gates):
-    """Raise where params do not fit the inputs or the kind of cell."""
-    check_data(inputs=inputs, **params._asdict(), min_ndim=1)
-    if inputs.ndim < 2:
-        raise ValueError(f"inputs must be (..., L, D), got {tuple(inputs.shape)}")
-    N, D = params.weight_hh.shape[-1], inputs.shape[-1]
+def check_params(params, gates, **data):
+    """Raise where params do not fit the data, x or inputs, or the kind of cell."""
+    if not isinstance(params, RecurrentParams):
+        raise TypeError(f"params must be RecurrentParams, got {type(params).__name__}")
+    for name, x in params._asdict().items():
+        if x is None:
+            raise TypeError(f"{name} must be an array, got None; zeros are no bias")
+    check_data(**data, **params._asdict(), min_ndim=1)
+    ((name, x),) = data.items()
+    if name == "inputs" and x.ndim < 2:
+        raise ValueError(f"inputs must be (..., L, D), got {tuple(x.shape)}")
+    N, D = params.weight_hh.shape[-1], x.shape[-1]
     wanted = ((gates * N, D), (gates * N, N), (gates * N,), (gates * N,))
     for name, x, shape in zip(params._fields, params, wanted, strict=True):
         if tuple(x.shape) != shape:
@@ -121,11 +141,23 @@ def check_params(inputs, params, gates):
             )
 
 
-def check_state(inputs, params, **states):
-    """Raise where a state has another shape or kind than the inputs ask for."""
-    check_data(inputs=inputs, **states, min_ndim=1)
-    wanted = (*inputs.shape[:-2], params.weight_hh.shape[-1])
-    for name, x in states.items():
+def check_pair(state):
+    """Return the two entries of an LSTM's state; an array is no pair."""
+    if is_array_api_obj(state) or not hasattr(state, "__len__"):
+        raise TypeError(
+            f"state must be the pair (h, c), got {type(state).__name__}; pass (h, c)"
+        )
+    if len(state) != 2:
+        raise ValueError(f"state must be the pair (h, c), got {len(state)} entries")
+    return state
+
+
+def check_state(lead, params, **data):
+    """Raise where a state, all but the first of `data`, does not fit the data."""
+    check_data(**data, min_ndim=1)
+    wanted = (*lead, params.weight_hh.shape[-1])
+    _, *states = data.items()
+    for name, x in states:
         if tuple(x.shape) != wanted:
             raise ValueError(
                 f"{name} must have the shape {wanted}, got {tuple(x.shape)}"

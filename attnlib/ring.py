@@ -8,6 +8,7 @@ no process has held more than two at a time. Needs torch; imported by name.
 Source: Liu et al. 2023, https://arxiv.org/abs/2310.01889.
 """
 
+import math
 import typing
 
 import torch
@@ -17,6 +18,7 @@ from torch.autograd.function import once_differentiable
 from attnlib._array import widen
 from attnlib._checks import check_data, check_features
 from attnlib.attention import attention_scores, default_scale
+from attnlib.hidden import finite
 from attnlib.masks import causal_mask
 from attnlib.tiled import absorb, empty_state
 
@@ -123,12 +125,13 @@ class RingAttention(torch.autograd.Function):
         for owner, key_block, value_block in ring.visits(key, value):
             scores = ring.scores(query, key_block, owner)
             if scores is not None:
-                weights = torch.exp(scores - log_total)
-                for_weights = grad @ widen(value_block).mT
-                for_scores = weights * (for_weights - inner) * ring.scale
+                seen = scores != -math.inf  # what is hidden may be NaN
+                weights = torch.where(seen, torch.exp(scores - log_total), 0)
+                for_weights = grad @ widen(value_block).mT - inner
+                for_scores = torch.where(seen, weights * for_weights * ring.scale, 0)
                 for x, more in (
-                    (for_query, for_scores @ widen(key_block)),
-                    (for_block[0], for_scores.mT @ wide),
+                    (for_query, for_scores @ finite(widen(key_block))),
+                    (for_block[0], for_scores.mT @ finite(wide)),
                     (for_block[1], weights.mT @ grad),
                 ):
                     x += more.sum_to_size(x.shape)  # over axes that were broadcast

@@ -46,7 +46,7 @@ def scaled_dot_product_attention(
     scale: factor of the scores, 1 / sqrt(E) by default.
     softcap: bounds the scores to (-softcap, softcap), before the mask.
     enable_gqa: key and value have Hkv heads (axis -3), shared by query's H heads;
-        H is a multiple of Hkv.
+        H is a multiple of Hkv. A single head of one serves all heads of the other.
     implementation: "reference" (the equation), "tiled" (a block of keys at a time),
         "fused" (the library's fast kernel); None is the fastest for this library.
 
@@ -133,10 +133,11 @@ def check_groups(query, key, value, shapes):
             f"enable_gqa=True needs a heads axis, (..., H, L, E), got {shapes}"
         )
     H, Hkv, Hv = (x.shape[-3] for x in (query, key, value))
-    if Hkv != Hv or Hkv == 0 or H % Hkv:
+    if (Hkv != Hv and 1 not in (Hkv, Hv)) or 0 in (Hkv, Hv) or H % max(Hkv, Hv):
         raise ValueError(
-            "enable_gqa=True needs as many heads in key as in value, and a multiple of "
-            f"them in query, got H={H} in query, {Hkv} in key, {Hv} in value: {shapes}"
+            "enable_gqa=True needs as many heads in key as in value (or one), and a "
+            f"multiple of them in query, got H={H} in query, {Hkv} in key, {Hv} in "
+            f"value: {shapes}"
         )
 
 
@@ -163,7 +164,7 @@ def check_numbers(scale, softcap):
             continue
         if not isinstance(number, numbers.Real):
             raise TypeError(f"{name} must be a real number or None, got {number!r}")
-        if not math.isfinite(number):
+        if not abs(number) < math.inf:  # an int too large for a float is finite
             raise ValueError(f"{name} must be finite, got {name}={number}")
     if softcap is not None and softcap <= 0:
         raise ValueError(

@@ -11,9 +11,10 @@ Dao et al. 2022, https://arxiv.org/abs/2205.14135.
 import math
 import typing
 
-from attnlib._array import array_namespace, widen
+from attnlib._array import array_namespace, transpose, widen
 from attnlib._checks import check_count
 from attnlib.attention import attention_scores, finite_maximum, nonzero
+from attnlib.hidden import mix
 from attnlib.masks import causal_mask, check_causal, key_block
 
 
@@ -38,13 +39,14 @@ class OnlineSoftmax(typing.NamedTuple):
 def absorb(state, scores, value):
     """Return `state` after one more block of keys.
 
-    scores (..., L, block), value (..., block, Ev). A masked score is -inf.
+    scores (..., L, block), value (..., block, Ev). A masked score is -inf, and its
+    value has no influence.
     """
     xp = array_namespace(scores)
     maximum = xp.max(scores, axis=-1, keepdims=True)
     exps = xp.exp(scores - finite_maximum(maximum))
     total = xp.sum(exps, axis=-1, keepdims=True)
-    return merge(state, OnlineSoftmax(maximum, total, exps @ value))
+    return merge(state, OnlineSoftmax(maximum, total, mix(exps, value, scores)))
 
 
 def merge(left, right):
@@ -96,6 +98,6 @@ def tiled_attention(
 
 def empty_state(query, key, value):
     """Return the state before the first key: attention to none of them."""
-    scores = widen(query) @ widen(key[..., :0, :]).mT  # (..., L, 0)
+    scores = widen(query) @ transpose(widen(key[..., :0, :]))  # (..., L, 0)
     total = array_namespace(scores).sum(scores, axis=-1, keepdims=True)  # 0
     return OnlineSoftmax(total - math.inf, total, scores @ widen(value[..., :0, :]))

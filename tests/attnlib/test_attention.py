@@ -186,3 +186,20 @@ def test_what_is_ambiguous_is_refused(attend):
         attend(q, k, is_causal=True)
     with pytest.raises(ValueError, match="combine_masks"):
         attend(k, k, attn_mask=causal_mask(5), is_causal=True)
+
+
+@pytest.mark.parametrize(
+    ("axis", "error", "words"),
+    [
+        (None, TypeError, ["axis", "None"]),
+        ((0, 1), TypeError, ["axis", "(0, 1)"]),
+        (1.0, TypeError, ["axis", "1.0"]),
+        (5, ValueError, ["axis=5", "-2", "1", "(3, 4)"]),
+        (-3, ValueError, ["axis=-3", "-2", "1", "(3, 4)"]),
+    ],
+)
+def test_softmax_along_no_axis(asarray, axis, error, words):
+    """What is no axis of x is named, whatever the library would say."""
+    with pytest.raises(error) as raised:
+        attnlib.softmax(asarray(np.ones((3, 4))), axis)
+    assert all(word in str(raised.value) for word in words), raised.value

@@ -1,7 +1,9 @@
 """KVCache: a value that grows by returning another one."""
 
+import concurrent.futures
 import copy
 import pickle
+import threading
 
 import numpy as np
 import pytest
@@ -240,3 +242,55 @@ def test_bad_caches(key, value, error, words):
     with pytest.raises(error) as raised:
         KVCache(key, value)
     assert all(word in str(raised.value) for word in words), raised.value
+
+
+def test_a_reused_buffer_changes_no_cache(asarray):
+    """Keys written into one buffer, again and again: each append keeps its own."""
+    buffer = asarray(np.zeros((1, 2)))
+    caches = [KVCache(buffer, buffer)]
+    for number in [1, 2, 3]:
+        buffer[...] = number
+        caches.append(caches[-1].append(buffer, buffer))
+    buffer[...] = 9
+    for n, cache in enumerate(caches, start=1):
+        assert_close(cache.key[:, 0], np.arange(n))
+        assert_close(cache.value[:, 0], np.arange(n))
+
+
+def test_threads_take_different_rows():
+    """Of 16 threads that append to one past, each gets its own token back."""
+    past = KVCache(np.zeros((1, 2)), np.zeros((1, 2))).append(*np.zeros((2, 1, 2)))
+    gate = threading.Barrier(16)
+
+    def future(number):
+        gate.wait()
+        return past.append(*np.full((2, 1, 2), float(number))).key[-1, 0]
+
+    with concurrent.futures.ThreadPoolExecutor(16) as pool:
+        assert list(pool.map(future, range(1, 17))) == list(range(1, 17))
+
+
+# torch's own, when it first meets forward mode
+@pytest.mark.filterwarnings("ignore:`torch.jit.script:DeprecationWarning")
+@pytest.mark.parametrize("derivative", ["jvp", "dual numbers", "grad", "vmap"])
+def test_transforms_of_torch_see_the_past(derivative):
+    """A derivative through `append` is that of concatenation; so is a batch."""
+    torch = pytest.importorskip("torch")
+    new = torch.full((1, 2), 3.0)
+
+    def last(x):  # the past counts twice, the new token once
+        cache = KVCache(x, x).append(x, x).append(new, new)
+        return cache.key.sum() + cache.length
+
+    x = torch.ones(1, 2)
+    if derivative == "vmap":
+        assert torch.func.vmap(last)(torch.ones(5, 1, 2)).tolist() == [13.0] * 5
+    elif derivative == "grad":
+        assert torch.func.grad(last)(x).tolist() == [[2.0, 2.0]]
+    elif derivative == "jvp":
+        assert torch.func.jvp(last, (x,), (torch.ones(1, 2),))[1] == 4
+    else:
+        forward = torch.autograd.forward_ad
+        with forward.dual_level():
+            dual = forward.make_dual(x, torch.ones(1, 2))
+            assert forward.unpack_dual(last(dual)).tangent == 4

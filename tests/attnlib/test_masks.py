@@ -1,6 +1,7 @@
 """Masks against their definitions, cell by cell, and against tables typed by hand."""
 
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -264,3 +265,85 @@ def test_alibi_is_the_same_as_the_papers_under_a_causal_mask():
     theirs = np.where(hidden, -math.inf, scores + slopes * np.arange(L))
     ours = np.where(hidden, -math.inf, scores + alibi_bias(H, L))
     assert_close(oracles.softmax(ours), oracles.softmax(theirs))
+
+
+def test_alibi_far_away_in_half_precision():
+    """Key 0 from position 70,000, by hand: -70,000 / 256 for the last head of 8."""
+    bias = alibi_bias(8, 1, 70001, offset=70000, like=np.zeros(1, np.float16))
+    assert bias.dtype == np.float16
+    assert bias[7, 0, 0] == np.float16(-70000 / 256)  # -273.5
+    assert np.isfinite(bias[3:]).all()  # slopes from 1/16 on: at most 4375
+    torch = pytest.importorskip("torch")
+    like = torch.zeros(1, dtype=torch.bfloat16)
+    bias = alibi_bias(8, 1, 70001, offset=70000, like=like)
+    assert_close(bias, oracles.alibi_bias(8, 1, 70001, 70000), dtype="bfloat16")
+
+
+def test_alibi_slopes_are_not_rounded_before_the_product():
+    """Half precision rounds the penalty once: 2**-0.5 is no float16."""
+    bias = alibi_bias(12, 1, 1000, offset=999, like=np.zeros(1, np.float16))
+    exact = oracles.alibi_bias(12, 1, 1000, 999)
+    np.testing.assert_array_equal(bias, exact.astype(np.float16))
+
+
+@pytest.mark.parametrize(
+    "shape", [(3,), (2, 3), (3, 1, 5), (3, 2, 1)], ids=lambda s: str(s)
+)
+def test_offsets_that_fit_no_query(asarray, shape):
+    """One per batch entry in a shape that would count as keys or queries: refused."""
+    offset = asarray(np.zeros(shape, dtype=int))
+    for call in [
+        lambda: causal_mask(5, 3, offset=offset),
+        lambda: sliding_window_mask(5, 3, left=1, offset=offset),
+        lambda: alibi_bias(2, 5, 3, offset=offset),
+    ]:
+        with pytest.raises(ValueError, match="offset") as raised:
+            call()
+        words = [str(shape), f"({shape[0]}, 1, 1)", f"({shape[0]}, 1, 1, 1)"]
+        assert all(word in str(raised.value) for word in words), raised.value
+
+
+@pytest.mark.parametrize("side", [2**31, 2**63 - 1, 10**30])
+def test_a_side_beyond_every_key_is_no_limit(asarray, side):
+    """Numbers that no integer array holds, as sys.maxsize for "all": no overflow."""
+    like = asarray([0.0])
+    mask = sliding_window_mask(3, 5, left=side, right=side, offset=1, like=like)
+    equal(mask, np.ones((3, 5), dtype=bool), asarray)
+    causal = sliding_window_mask(3, 5, left=side, right=0, like=like)
+    equal(causal, oracles.causal_mask(3, 5), asarray)
+
+
+def test_unsigned_offsets(asarray):
+    """uint64 beside int64 would become a float in NumPy."""
+    offset = asarray(np.array([[[1]], [[2]]], dtype=np.uint8))
+    equal(causal_mask(3, 5, offset=offset), oracles.causal_mask(3, 5, to_numpy(offset)))
+    big = np.array(2, dtype=np.uint64)
+    equal(causal_mask(3, 5, offset=big), oracles.causal_mask(3, 5, 2))
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"left": 5}, {"left": 5, "right": 5}], ids=lambda o: str(len(o))
+)
+def test_memory_of_a_mask(options):
+    """Making a mask takes at most twice its own bytes."""
+    options = options or {"right": 0}
+    tracemalloc.start()
+    mask = sliding_window_mask(2048, **options)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert mask.nbytes == 2048**2
+    assert peak <= 2.05 * mask.nbytes  # and the positions of queries and keys
+
+
+@pytest.mark.parametrize(
+    ("call", "name"),
+    [
+        (lambda x: combine_masks(causal_mask(3), x > 0), "mask"),
+        (lambda x: padding_mask(x.astype(int), 3), "lengths"),
+        (lambda x: causal_mask(3, offset=x.astype(int)), "offset"),
+    ],
+)
+def test_masked_arrays(call, name):
+    """What they hide would be used: refused, by name."""
+    with pytest.raises(TypeError, match=f"{name} must be.*got MaskedArray"):
+        call(np.ma.masked_array(np.ones((3, 1)), mask=True))

@@ -123,3 +123,58 @@ def test_no_batch(astensor, rng):
     ours, theirs = both(x.device)
     assert_close(ours(x), theirs(x, x, x)[0])
     assert ours(x[:0]).shape == (0, D)
+
+
+class LowRank(torch.nn.Module):
+    """LoRA's wrapper: the layer plus a product of two thin matrices."""
+
+    def __init__(self, layer):
+        super().__init__()
+        self.layer = layer
+        self.down, self.up = torch.nn.Linear(D, 2), torch.nn.Linear(2, D)
+
+    def forward(self, x):
+        return self.layer(x) + self.up(self.down(x))
+
+
+def test_layers_may_be_wrapped(rng):
+    """A wrapped projection is called, and its parameters learn."""
+    x = torch.tensor(rng.normal(size=(2, 5, D)), dtype=torch.float32)
+    module = nn.MultiHeadAttention(D, H)
+    before = module(x)
+    module.q_proj = LowRank(module.q_proj)
+    module(x).square().sum().backward()
+    assert module.q_proj.up.weight.grad.abs().max() > 0
+    assert not torch.allclose(module(x), before, atol=1e-3)
+    torch.nn.init.zeros_(module.q_proj.up.weight)
+    torch.nn.init.zeros_(module.q_proj.up.bias)
+    assert_close(module(x), before)
+
+
+def test_hooks_of_the_layers_fire(rng):
+    """Each projection calls its hooks once a call."""
+    module = nn.MultiHeadAttention(D, H)
+    fired = []
+    for name, layer in module.named_children():
+        layer.register_forward_hook(lambda *_, name=name: fired.append(name))
+    module(torch.zeros(5, D))
+    assert sorted(fired) == ["k_proj", "out_proj", "q_proj", "v_proj"]
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_autocast_takes_a_float32_mask(bias, rng):
+    """With and without biases: projections are bfloat16 there, the mask is not."""
+    x = torch.tensor(rng.normal(size=(2, 5, D)), dtype=torch.float32)
+    module = nn.MultiHeadAttention(D, H, bias=bias)
+    mask = torch.tensor(rng.normal(size=(5, 5)), dtype=torch.float32)
+    expected = module(x, attn_mask=mask)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        output = module(x, attn_mask=mask)
+    assert_close(output, expected, tolerance=3e-2)  # bfloat16 has 8 bits
+
+
+def test_what_is_no_tensor_is_named():
+    """The arguments are checked before the layers see them."""
+    module = nn.MultiHeadAttention(D, H)
+    with pytest.raises(TypeError, match=r"key.*list"):
+        module(torch.zeros(5, D), [[0.0] * D])

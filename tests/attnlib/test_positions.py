@@ -171,3 +171,34 @@ def test_bad_input(call, error, words):
     with pytest.raises(error) as raised:
         call()
     assert all(word in str(raised.value) for word in words), raised.value
+
+
+@pytest.mark.parametrize("interleaved", [True, False])
+@pytest.mark.parametrize("offset", [1000, 32_768, 131_072, 10**6, 2**24 + 1, 10**9])
+def test_far_positions_turn_exactly(asarray, offset, interleaved, rng):
+    """Every dtype, to one rounding of the result: angles are not rounded to it."""
+    for dtype in set(asarray.dtypes) - {"float64"}:
+        x = asarray(rng.normal(size=(2, 3, 64)), dtype)
+        ours = rotary_embedding(x, offset=offset, interleaved=interleaved)
+        expected = oracles.rotary_embedding(
+            to_numpy(x), offset, interleaved=interleaved
+        )
+        assert_close(ours, expected)
+        assert_same_kind(ours, x, asarray)
+        ours = sinusoidal_encoding(3, 64, offset=offset, like=x)
+        assert_close(ours, oracles.sinusoidal_encoding(3, 64, offset))
+
+
+@pytest.mark.parametrize("shape", [(2,), (4,), (2, 3), (3, 1, 1), (2, 1)], ids=str)
+def test_offsets_that_do_not_fit(asarray, shape):
+    """Shape (B,) is refused where B is E / 2, L or neither: nothing is guessed."""
+    x = asarray(np.ones((2, 2, 4, 8)))
+    offset = asarray(np.zeros(shape, dtype=int))
+    with pytest.raises(ValueError, match="offset") as raised:
+        rotary_embedding(x, offset=offset)
+    fits_queries = shape == (3, 1, 1)  # but neither the heads nor the batch
+    wanted = "(2, 2, 4, 8)" if fits_queries else f"({shape[0]}, 1, 1, 1)"
+    assert wanted in str(raised.value)
+    if not fits_queries:
+        with pytest.raises(ValueError, match="offset"):
+            sinusoidal_encoding(4, 8, offset=offset)

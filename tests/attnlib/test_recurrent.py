@@ -205,3 +205,69 @@ def test_bad_kinds(run, gates, rng):
         with pytest.raises(TypeError) as raised:
             run(bad_x, params)
         assert all(word in str(raised.value) for word in words), raised.value
+
+
+PARAMS = {1: RecurrentParams(*map(np.zeros, [(4, 3), (4, 4), (4,), (4,)]))}
+PARAMS[4] = RecurrentParams(*map(np.zeros, [(16, 3), (16, 4), (16,), (16,)]))
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "words"),
+    [
+        # a batch of two, which would pass as (h, c)
+        (
+            lambda: lstm_cell(np.zeros((2, 3)), np.zeros((2, 4)), PARAMS[4]),
+            TypeError,
+            ["state", "(h, c)", "ndarray"],
+        ),
+        (
+            lambda: lstm(np.zeros((5, 3)), PARAMS[4], np.zeros((2, 4))),
+            TypeError,
+            ["state", "(h, c)", "ndarray"],
+        ),
+        (lambda: lstm_cell(np.zeros(3), None, PARAMS[4]), TypeError, ["(h, c)"]),
+        (
+            lambda: lstm_cell(np.zeros(3), [np.zeros(4)] * 3, PARAMS[4]),
+            ValueError,
+            ["(h, c)", "3"],
+        ),
+        (
+            lambda: lstm_cell(np.zeros(3), [np.zeros(4)] * 2, PARAMS[1]),
+            ValueError,
+            ["weight_ih", "(16, 3)", "(4, 3)"],
+        ),
+        (
+            lambda: lstm_cell(np.zeros(3), [np.zeros(4), np.zeros(7)], PARAMS[4]),
+            ValueError,
+            ["c must", "(4,)", "(7,)"],
+        ),
+        (
+            lambda: rnn_cell(np.zeros(3), np.zeros(4), PARAMS[4]),
+            ValueError,
+            ["weight_ih", "(4, 3)", "(16, 3)"],
+        ),
+        (
+            lambda: rnn_cell(np.zeros((2, 3)), np.zeros((5, 4)), PARAMS[1]),
+            ValueError,
+            ["h must", "(2, 4)", "(5, 4)"],
+        ),
+        (
+            lambda: rnn(np.zeros((5, 3)), PARAMS[1]._replace(bias_ih=None)),
+            TypeError,
+            ["bias_ih", "None", "zeros"],
+        ),
+        (
+            lambda: lstm_cell(
+                np.zeros(3), [np.zeros(4)] * 2, PARAMS[4]._replace(bias_hh=None)
+            ),
+            TypeError,
+            ["bias_hh", "None", "zeros"],
+        ),
+        (lambda: rnn(np.zeros((5, 3)), None), TypeError, ["params", "NoneType"]),
+    ],
+)
+def test_cells_check_what_runs_check(call, error, words):
+    """State and weights of a single step are looked at as those of a sequence."""
+    with pytest.raises(error) as raised:
+        call()
+    assert all(word in str(raised.value) for word in words), raised.value

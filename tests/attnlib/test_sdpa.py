@@ -12,7 +12,7 @@ import pytest
 import attnlib
 from attnlib import causal_mask
 from attnlib import scaled_dot_product_attention as sdpa
-from tests.attnlib import cases
+from tests.attnlib import cases, oracles
 from tests.attnlib.arrays import assert_close
 
 # Shapes of query, key and value; each entry of the tables changes something.
@@ -326,3 +326,107 @@ def test_a_block_mask_of_grouped_heads_is_checked(asarray):
         ValueError,
         ["attn_mask", "(2, 4, 7)"],
     )
+
+
+@pytest.mark.parametrize("heads", [(6, 2, 1), (6, 1, 2), (6, 1, 1)], ids=str)
+@pytest.mark.parametrize("implementation", [None, "reference", "tiled", "fused"])
+def test_one_head_of_keys_or_values_serves_all(heads, implementation, rng):
+    """A single head broadcasts with grouped heads, as it does without."""
+    torch = pytest.importorskip("torch")
+    q, k, v = (
+        rng.normal(size=(2, h, n, 4)) for h, n in zip(heads, (3, 5, 5), strict=True)
+    )
+    shared = max(heads[1:])
+    whole = [np.repeat(x, shared // x.shape[1], axis=1) for x in (k, v)]
+    expected = oracles.grouped_attention(q, *whole)
+    how = {"enable_gqa": True, "implementation": implementation}
+    assert_close(sdpa(q, k, v, **how), expected)
+    assert_close(sdpa(*map(torch.tensor, (q, k, v)), **how), expected)
+
+
+class Tagged(np.ndarray):
+    """An array of a class of its own."""
+
+
+SUBCLASSES = {
+    "MaskedArray": lambda x: np.ma.masked_array(x, mask=x > 0),
+    "matrix": lambda x: np.matrix(x),
+    "Tagged": lambda x: x.view(Tagged),
+}
+
+
+@pytest.mark.parametrize("which", [0, 1, 2, 3])
+@pytest.mark.parametrize("name", SUBCLASSES)
+@pytest.mark.parametrize("length", [4, 200])  # the equation, and the kernel
+@pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")  # of np.matrix
+def test_arrays_that_mean_more(which, name, length):
+    """Every subclass of NumPy's array is refused, at any size; the name says which."""
+    data = [*np.ones((3, length, 4)), np.ones((length, length))]
+    data[which] = SUBCLASSES[name](data[which])
+    argument = ("query", "key", "value", "attn_mask")[which]
+    words = [argument, name, f"np.asarray({argument})"]
+    refused(lambda: sdpa(*data), TypeError, words)
+    if which < 3:
+        refused(lambda: attnlib.split_heads(data[which], 2), TypeError, [name])
+        refused(lambda: attnlib.softmax(data[which]), TypeError, [name])
+
+
+def test_a_file_of_numbers_is_an_array(tmp_path, rng):
+    """np.memmap adds no meaning: it is taken as it is."""
+    x = rng.normal(size=(3, 4))
+    stored = np.memmap(tmp_path / "x", x.dtype, "w+", shape=x.shape)
+    stored[...] = x
+    assert_close(sdpa(stored, stored, stored), oracles.attention(x, x, x))
+    assert_close(sdpa(x, stored, x), oracles.attention(x, x, x))
+
+
+@pytest.mark.parametrize("softcap", [1e39, 10**40, 1e300])
+@pytest.mark.parametrize("implementation", [None, "reference", "tiled", "fused"])
+def test_a_cap_beyond_every_number_is_none(softcap, implementation, rng):
+    """In float32, which holds no 1e39: as without a cap, in both libraries."""
+    torch = pytest.importorskip("torch")
+    x = rng.normal(size=(5, 4)).astype(np.float32)
+    how = {"softcap": softcap, "implementation": implementation}
+    expected = oracles.attention(x, x, x)
+    assert_close(sdpa(x, x, x, **how), expected)
+    tensor = torch.tensor(x)
+    assert_close(sdpa(tensor, tensor, tensor, **how), expected)
+
+
+@pytest.mark.parametrize("implementation", [None, "reference", "tiled", "fused"])
+@pytest.mark.parametrize("low", [False, True])
+def test_a_float32_mask_beside_a_narrower_query(implementation, low, rng):
+    """As in torch; the mask is not rounded to the query's dtype first."""
+    torch = pytest.importorskip("torch")
+    x, mask = rng.normal(size=(2, 5, 8)), rng.normal(size=(5, 5)) * 30
+    if low:  # finite in float32, -inf in bfloat16: a row of it is uniform, not hidden
+        mask[1] = np.finfo(np.float32).min
+    for dtype in (torch.bfloat16, torch.float16):
+        data = torch.tensor(x, dtype=dtype)
+        theirs = torch.tensor(mask, dtype=torch.float32)
+        ours = sdpa(data, data, data, theirs, implementation=implementation)
+        rounded = data.double().numpy()
+        expected = oracles.attention(rounded, rounded, rounded, theirs.numpy())
+        assert ours.dtype == dtype
+        assert_close(ours, expected)
+    half = x.astype(np.float16)
+    ours = sdpa(half, half, half, theirs.numpy(), implementation=implementation)
+    rounded = half.astype(float)
+    expected = oracles.attention(rounded, rounded, rounded, theirs.numpy())
+    assert_close(ours, expected, dtype="float16")
+
+
+@pytest.mark.parametrize("implementation", [None, "reference", "tiled", "fused"])
+@pytest.mark.parametrize("lead", [(2, 3), ()], ids=str)
+def test_autocast_leaves_the_dtype(implementation, lead, rng):
+    """The result has query's dtype, whatever torch multiplies in."""
+    torch = pytest.importorskip("torch")
+    x = torch.tensor(rng.normal(size=(*lead, 5, 8)), dtype=torch.float32)
+    mask = torch.zeros(5, 5)
+    expected = oracles.attention(*3 * [x.double().numpy()])
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        for options in ({}, {"attn_mask": mask}, {"softcap": 1e30}):
+            ours = sdpa(x, x, x, implementation=implementation, **options)
+            assert ours.dtype == torch.float32
+            # products of bfloat16 numbers: 8 bits
+            assert_close(ours, expected, tolerance=2e-2)
