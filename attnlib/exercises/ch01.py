@@ -232,6 +232,14 @@ def hard_cases(rng):
             ),
             "a long key beside one in the direction of the question",
         ),
+        Case(
+            (
+                np.array([[1.0, 0.0]]),
+                np.array([[1.0, 0.0], [1 + 2.0**-20, 0.0], [0.0, 1.0]]),
+                np.array([[1.0], [2.0], [3.0]]),
+            ),
+            "two scores that nearly tie",
+        ),
     ]
 
 

@@ -122,6 +122,12 @@ def far_below(rng):
     return query, key
 
 
+def billions(rng):
+    """Query and key as far below, their scores times 2**18: -1e9 is above them."""
+    query, key = far_below(rng)
+    return 2.0**18 * query, key
+
+
 def masked_attention(query, key, value, mask):
     return reference_attention(query, key, value, mask)
 
@@ -145,6 +151,10 @@ def masked_attention_cases(rng):
         Case(
             (*far_below(rng), normal(rng, 5, 2), low),
             "all visible scores far below 0, a hidden one far above, and a row of none",
+        ),
+        Case(
+            (*billions(rng), normal(rng, 5, 2), low),
+            "visible scores of minus billions, and a row of none",
         ),
         Case((*qkv((2,)), np.stack([some, ~some])), "a batch of 2, a mask for each"),
         Case((*qkv(), hidden), "one query may attend to nothing: its output is 0"),
@@ -217,8 +227,9 @@ MASKED_ATTENTION = Exercise(
             lambda query, key, value, mask: (
                 weights_but(query, key, mask, fill=-1e9) @ value
             ),
-            "Your query that may attend to nothing looks at all keys alike, as it does "
-            "after a large negative number in place of -inf: its output is 0.",
+            "You set hidden scores to a number such as -1e9: a query that may attend "
+            "to nothing then looks at all keys alike, and where all visible scores are "
+            "lower, the hidden keys win.",
         ),
         Mistake(
             with_nan,
@@ -271,6 +282,41 @@ MASKED_ATTENTION = Exercise(
         ),
         Mistake(
             lambda query, key, value, mask: (
+                np.where(mask.any(-1)[..., None], 1, 0)
+                * weights_but(query, key, mask, fill=-1e9)
+                @ value
+            ),
+            "Your hidden keys get a score such as -1e9, which is low and not the "
+            "lowest: where all visible scores are lower, the hidden keys win. Only "
+            "-inf is always below.",
+        ),
+        Mistake(
+            lambda query, key, value, mask: (
+                np.where(mask.any(-1)[..., None], 1, 0)
+                * softmax(scaled(query, key) + np.where(mask, 0, -1e9))
+                @ value
+            ),
+            "You added a large negative number, such as -1e9, to hidden scores: one "
+            "that is far above the visible ones stays above them. Only -inf is always "
+            "enough.",
+        ),
+        Mistake(
+            lambda query, key, value, mask: (
+                softmax(scaled(query, key) + np.where(mask, 0, -1e9)) @ value
+            ),
+            "You added a number such as -1e9 to hidden scores: a query that may attend "
+            "to nothing attends all the same, and a hidden key far above the visible "
+            "ones wins. Add -inf.",
+        ),
+        Mistake(
+            lambda query, key, value, mask: (
+                weights_but(query, key, mask, fill=np.finfo(float).min) @ value
+            ),
+            "Your query that may attend to nothing looks at all keys alike, as it does "
+            "after the lowest finite number in place of -inf: its output is 0.",
+        ),
+        Mistake(
+            lambda query, key, value, mask: (
                 unshifted(np.where(mask, scaled(query, key), -math.inf)) @ value
             ),
             "Your formula is right for small scores, but exp overflows on very large "
@@ -312,6 +358,7 @@ def penalised_weights_cases(rng):
             (*(np.round(60 * x) for x in qk()), np.zeros((3, 5))), "scores in thousands"
         ),
         Case((*far_below(rng), last), "-inf at a key whose score is far above all"),
+        Case((*billions(rng), last), "scores of minus billions, and -inf at a key"),
     ]
 
 

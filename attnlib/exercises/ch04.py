@@ -50,14 +50,22 @@ def causal_cases(rng):
             opposed(rng, 5, 3, 2, 4),
             "very large scores, that of a token with itself far below 0",
         ),
+        Case(
+            opposed(rng, 5, 3, 2, 4, size=1e6),
+            "very large scores, that of a token with itself below minus billions",
+        ),
     ]
 
 
-def opposed(rng, n, D, E, Ev):
-    """Tokens and matrices: W_K is near -W_Q, so a token fits badly to itself."""
+def opposed(rng, n, D, E, Ev, size=1e3):
+    """Tokens and matrices: W_K is near -W_Q, so a token fits badly to itself.
+
+    The second points away from the first, whose score with it is far higher.
+    """
     W_Q, some, W_V = matrices(rng, D, E, Ev)
     x = normal(rng, n, D)
-    x = 1000 * x / np.linalg.norm(x @ W_Q, axis=-1, keepdims=True)
+    x[1] *= -np.sign(x[0] @ W_Q @ W_Q.T @ x[1])
+    x = size * x / np.linalg.norm(x @ W_Q, axis=-1, keepdims=True)
     return x, W_Q, 0.1 * some - W_Q, W_V
 
 
@@ -168,6 +176,12 @@ CAUSAL_SELF_ATTENTION = Exercise(
             causal_but(fill=-1000.0),
             "Your hidden tokens have a negative score that is not low enough, such as "
             "-1000: where all visible scores are lower, the future wins. Only -inf is "
+            "always below.",
+        ),
+        Mistake(
+            causal_but(fill=-1e9),
+            "Your hidden tokens get a score such as -1e9, which is low and not the "
+            "lowest: where all visible scores are lower, the future wins. Only -inf is "
             "always below.",
         ),
         Mistake(

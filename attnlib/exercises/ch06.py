@@ -27,7 +27,7 @@ def attention_flops_cases(rng):
     return [
         Case((1, 7, 4, 2), "one query, 7 keys, E=4, Ev=2"),
         Case((L, S, E, Ev), "four different numbers below 12"),
-        Case((640, 128, 64, 32), "L=640, S=128, E=64, Ev=32"),
+        Case((643, 257, 129, 64), "L=643, S=257, E=129, Ev=64"),  # no float32
     ]
 
 
@@ -204,6 +204,7 @@ def kv_cache_size_cases(rng):
         Case((1, 64, 1, 1, 1, 2), "one token, one layer, one head, 2 bytes a number"),
         Case((S, 16, 3, 8, 2, 4), "some tokens, 3 layers, 8 heads that share 2"),
         Case((2048, 128, 32, 32, 8, 2), "a model of 32 layers, 32 heads that share 8"),
+        Case((4097, 129, 33, 9, 3, 2), "4097 tokens, 33 layers, 9 heads that share 3"),
     ]
 
 

@@ -290,6 +290,45 @@ def picked_sentences(x, k):
     return np.sort(np.argsort(-received)[:k])
 
 
+def picked_by(rank):
+    return lambda x, k: np.sort(np.argsort(-rank(x))[:k])
+
+
+def received(x, scale=1):
+    return np.sum(softmax(x @ x.T * scale), axis=0)
+
+
+def from_others(x):
+    return np.sum(softmax(x @ x.T) * (1 - np.eye(len(x))), axis=0)
+
+
+RANKS = (
+    received,
+    lambda x: received(x, x.shape[1] ** -0.5),
+    lambda x: received(x, 1 / x.shape[1]),
+    lambda x: np.sum(x @ x.T, axis=0),
+    lambda x: np.diagonal(softmax(x @ x.T)),
+    from_others,
+)
+
+
+def telling(rng, n, D, k):
+    """Sentences (n, D) of which each of RANKS picks other k."""
+    while True:
+        x = 1.3 * normal(rng, n, D)
+        if len({tuple(picked_by(rank)(x, k)) for rank in RANKS}) == len(RANKS):
+            return x
+
+
+def in_one_direction(rng):
+    """Sentences (6, 3): the first and the fourth are long, the rest point away."""
+    x = normal(rng, 6, 3)
+    along = x[0] / np.linalg.norm(x[0])
+    x -= 2 * np.maximum(x @ along, 0)[:, None] * along
+    x[0], x[3] = 40 * along, 38 * along
+    return x
+
+
 def picked_cases(rng):
     def case(n, D, k, what):
         return Case((1.3 * normal(rng, n, D), k), what)
@@ -299,16 +338,22 @@ def picked_cases(rng):
         case(7, 5, 3, "7 sentences, pick 3"),
         case(9, 2, 4, "9 sentences, pick 4"),
         case(3, 4, 3, "3 sentences, pick all"),
-        case(12, 3, 5, "12 sentences, pick 5"),
+        Case((telling(rng, 12, 3, 5), 5), "12 sentences, pick 5"),
         Case(
             (normal(rng, 6, 3) * np.array([[60.0], [1], [1], [60], [1], [1]]), 2),
             "6 sentences, two of large norm, pick 2",
         ),
+        Case(
+            (in_one_direction(rng), 2),
+            "6 sentences, two of large norm in one direction, pick 2",
+        ),
     ]
 
 
-def picked_by(rank):
-    return lambda x, k: np.sort(np.argsort(-rank(x))[:k])
+def by_plain_exp(x):
+    with np.errstate(over="ignore", invalid="ignore"):
+        exps = np.exp(x @ x.T)
+        return np.sum(exps / exps.sum(-1, keepdims=True), axis=0)
 
 
 PICKED_SENTENCES = Exercise(
@@ -352,9 +397,7 @@ PICKED_SENTENCES = Exercise(
             "largest: what it receives from all of them counts, the sum of its column.",
         ),
         Mistake(
-            picked_by(
-                lambda x: np.sum(softmax(x @ x.T) * (1 - np.eye(len(x))), axis=0)
-            ),
+            picked_by(from_others),
             "You left out what a sentence gives to itself: here all weights of its "
             "column count, its own among them.",
         ),
@@ -362,6 +405,16 @@ PICKED_SENTENCES = Exercise(
             lambda x, k: x[picked_sentences(x, k)],
             "You returned the vectors of the sentences: the task asks for their places "
             "in the text.",
+        ),
+        Mistake(
+            picked_by(lambda x: received(x, x.shape[1] ** -0.5)),
+            "You divided the scores by the root of the number of features: here the "
+            "scores are the dot products as they are, and your ranking is another.",
+        ),
+        Mistake(
+            lambda x, k: np.sort(np.argsort(by_plain_exp(x))[-k:]),
+            "Your formula is right for small scores, but exp overflows on very large "
+            "ones, and inf / inf is NaN: subtract the largest score of each row first.",
         ),
     ),
 )

@@ -34,6 +34,7 @@ BLOCK_PARAMETERS = Exercise(
         Case((1, 1), "width 1, one hidden unit"),
         Case((8, 20), "width 8, 20 hidden units"),
         Case((768, 3072), "width 768, 3072 hidden units"),
+        Case((2049, 8191), "width 2049, 8191 hidden units"),  # too many for float32
         Case((int(rng.integers(30, 60)), 77), "a drawn width, 77 hidden units"),
     ],
     mistakes=(

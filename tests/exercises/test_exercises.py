@@ -290,7 +290,7 @@ def test_source_scores_everything(path):
 
 LARGE = re.compile(
     r"large (score|norm|logit)|thousand|near \d{3}|spread over|logit \d{3} above"
-    r"|far (below|above|smaller)|that are \d{4} apart"
+    r"|far (below|above|smaller)|billion|that are \d{4} apart"
 )
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from attnlib import softmax
 from attnlib.exercises import get, judge
 
 SEEDS = [
@@ -38,7 +39,7 @@ def filled(fill):
 
 SHIFTS = (np.nanmean, np.nanmin, np.nanmedian)
 SHIFTED = [shifted(by) for by in SHIFTS]
-FILLED = [filled(-100.0), filled(-1e4)]
+FILLED = [filled(-100.0), filled(-1e4), filled(-1e9)]
 
 
 def by_power(scores, temperature):
@@ -59,6 +60,25 @@ def attending(softmax, scale=True):
         return softmax(np.where(mask, scores, -np.inf)) @ value
 
     return wrong
+
+
+def lowered(by):
+    """A number is added to hidden scores; rows without a visible one are set to 0."""
+
+    def wrong(query, key, value, mask):
+        scores = query @ key.mT / query.shape[-1] ** 0.5 + np.where(mask, 0, by)
+        exps = np.exp(scores - scores.max(-1, keepdims=True))
+        output = exps / exps.sum(-1, keepdims=True) @ value
+        return np.where(mask.any(-1)[..., None], output, 0)
+
+    return wrong
+
+
+def very_sharp(query, key, value):
+    """A look-up by a softmax that is hard only where the scores lie apart."""
+    scores = 1000 * (query @ key.T)
+    exps = np.exp(scores - scores.max(-1, keepdims=True))
+    return exps / exps.sum(-1, keepdims=True) @ value
 
 
 def floored(floor):
@@ -117,6 +137,14 @@ def future_filled(fill):
     return wrong
 
 
+def future_lowered(by):
+    def wrong(x, W_Q, W_K, W_V):
+        mask = np.tri(x.shape[-2], dtype=bool)
+        return lowered(by)(x @ W_Q, x @ W_K, x @ W_V, mask)
+
+    return wrong
+
+
 def decoded_unshifted(x, past_key, past_value, W_Q, W_K, W_V):
     key = np.concatenate([past_key, x @ W_K], axis=-2)
     value = np.concatenate([past_value, x @ W_V], axis=-2)
@@ -133,17 +161,38 @@ def log_of_sum(logits, targets):
     return np.mean(np.log(np.exp(logits).sum(-1)) - true)
 
 
+def picked(softmax, scale=1.0):
+    """The sentences that receive most, by a softmax or a scale of one's own."""
+
+    def wrong(x, k):
+        with np.errstate(all="ignore"):
+            weights = softmax(x @ x.T * x.shape[-1] ** (scale - 1))
+        return np.sort(np.argsort(weights.sum(0))[-k:])
+
+    return wrong
+
+
+def in_single(count):
+    """A count that went through float32."""
+    return lambda *numbers: float(np.float32(count(*numbers)))
+
+
 def of_all(a, b):
     return np.full_like(a, np.maximum(a, b).max())
 
 
+COUNTS = ("attention_flops", "kv_cache_size", "block_parameters")
 WRONG = {
     "stable_softmax": [*SHIFTED, *FILLED],
     "softmax_at_temperature": [by_power, *map(tempered, SHIFTED)],
     "lookup": [attending(softmax, scale=False) for softmax in SHIFTED],
     "scaled_attention": [*map(attending, SHIFTED)],
-    "masked_attention": [*map(attending, SHIFTED + FILLED)],
-    "penalised_weights": [floored(-100.0), floored(-1e4)],
+    "hard_lookup": [very_sharp],
+    "masked_attention": [
+        *map(attending, SHIFTED + FILLED),
+        *map(lowered, (-1e4, -1e6, -1e9)),
+    ],
+    "penalised_weights": [*map(floored, (-100.0, -1e4, -1e9))],
     "merge_parts": [
         merged(lambda a, b: np.where(np.isneginf(a), b, a)),
         merged(lambda a, b: np.where(np.isneginf(b), a, b)),
@@ -152,7 +201,16 @@ WRONG = {
         merged(lambda a, b: (a + b) / 2),
     ],
     "absorb_block": [absorbed(of_all)],
-    "causal_self_attention": [*map(future_filled, (-100.0, -1e3, -1e4))],
+    "causal_self_attention": [
+        *map(future_filled, (-100.0, -1e3, -1e4, -1e9)),
+        *map(future_lowered, (-1e4, -1e6, -1e9)),
+    ],
+    "picked_sentences": [
+        picked(unshifted),
+        picked(softmax, scale=0.5),
+        picked(softmax, scale=0.0),
+    ],
+    **{name: [in_single(get(name).reference)] for name in COUNTS},
     "decode_step": [decoded_unshifted],
     "pointer_gradient": [pointed_unshifted],
     "stable_cross_entropy": [log_of_sum],
