@@ -308,6 +308,11 @@ HARD_LOOKUP = Exercise(
             "You returned the places of the tokens that were found: the answer is the "
             "values that stand there.",
         ),
+        Mistake(
+            lambda query, key, value: value[np.argmax(query @ key.T, axis=0)],
+            "You searched for the best question of each token, along the first "
+            "axis: each question, a row of the scores, looks for its best token.",
+        ),
     ),
 )
 

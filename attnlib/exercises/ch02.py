@@ -186,6 +186,12 @@ def masked_softmax(scores, mask):
     return softmax(np.where(mask, scores, -math.inf))
 
 
+def divided_again(query, key, value, mask):
+    """The mask after the softmax, then a division by what is left: 0 / 0 is NaN."""
+    weights = np.where(mask, softmax(scaled(query, key)), 0)
+    return weights / weights.sum(-1, keepdims=True) @ value
+
+
 def with_nan(query, key, value, mask):
     scores = query @ key.mT / math.sqrt(query.shape[-1])
     scores = np.where(mask, scores, -math.inf)
@@ -328,6 +334,20 @@ MASKED_ATTENTION = Exercise(
             ),
             "You left the softmax out: your output mixes the values with raw scores, "
             "which do not sum to 1.",
+        ),
+        Mistake(
+            lambda query, key, value, mask: (
+                weights_but(query, key, mask, after=True) @ value
+            ),
+            "You set weights to 0 after the softmax and divided again: below a "
+            "hidden score that is far higher, the visible weights have rounded to 0"
+            " before. Hide the scores instead.",
+        ),
+        Mistake(
+            divided_again,
+            "You set weights to 0 after the softmax and divided by what is left of "
+            "the row: where that is 0, your output is NaN. Hide the scores, before "
+            "the softmax.",
         ),
     ),
 )
@@ -580,6 +600,14 @@ def attention_backward(query, key, value, output_gradient):
     return by_score @ key, by_score.mT @ query, weights.mT @ output_gradient
 
 
+def with_diagonal(query, key, value, gradient):
+    """Each weight's slope by its own score only, w (1 - w)."""
+    scale = 1 / math.sqrt(query.shape[-1])
+    weights = softmax(query @ key.mT * scale)
+    by_score = weights * (1 - weights) * (gradient @ value.mT) * scale
+    return by_score @ key, by_score.mT @ query, weights.mT @ gradient
+
+
 def backward_but(
     query,
     key,
@@ -594,6 +622,8 @@ def backward_but(
     turn=True,
     scale_front=True,
     centre=None,
+    axis=-1,
+    turn_value=True,
 ):
     """The right gradients, but for what a mistake changes."""
     scale = 1 / math.sqrt(query.shape[-1]) if scale_front else 1
@@ -602,7 +632,7 @@ def backward_but(
     if centre:
         by_weight = by_weight - centre(by_weight, -1, keepdims=True)
     elif mean:
-        by_weight = by_weight - np.sum(weights * by_weight, -1, keepdims=True)
+        by_weight = by_weight - np.sum(weights * by_weight, axis, keepdims=True)
     by_score = (weights if front else 1) * by_weight * (scale if scale_back else 1)
     by_value = (
         weights.swapaxes(-1, -2)
@@ -611,7 +641,7 @@ def backward_but(
     ) @ gradient
     by_query = by_score @ key
     by_key = (by_score.swapaxes(-1, -2) if turn else by_score) @ query
-    by_value = by_value if turn else weights @ gradient
+    by_value = by_value if turn or not turn_value else weights @ gradient
     return (by_key, by_query, by_value) if swap else (by_query, by_key, by_value)
 
 
@@ -706,6 +736,21 @@ ATTENTION_BACKWARD = Exercise(
             lambda *given: tuple(reversed(attention_backward(*given))),
             "You returned the gradient by the value first: the order is query, key, "
             "value.",
+        ),
+        Mistake(
+            with_diagonal,
+            "You took w (1 - w), the slope of each weight by its own score: a score"
+            " changes the other weights of its row as well, by -w_i w_j.",
+        ),
+        Mistake(
+            lambda *given: backward_but(*given, axis=-2),
+            "You summed over the queries: the mean that is subtracted is one "
+            "query's own, over its keys.",
+        ),
+        Mistake(
+            lambda *given: backward_but(*given, turn=False, turn_value=False),
+            "You did not transpose on the way to the keys: each key gathers what "
+            "comes back from all queries, down its column.",
         ),
     ),
 )

@@ -120,6 +120,7 @@ def scaled_scores_cases(rng):
             (qk((), 2, 5, 6)[0], qk((2,), 2, 5, 6)[1]),
             "one set of queries for a batch of 2 sets of keys",
         ),
+        Case(qk((3,), 3, 3, 3), "3 of everything: texts, queries, keys, features"),
     ]
 
 
@@ -181,6 +182,16 @@ SCALED_SCORES = Exercise(
             lambda query, key: scores(query, key) / query.shape[-1] ** 0.25,
             "You took the fourth root of the number of features: that is right for "
             "queries and keys each, and their product needs the square root.",
+        ),
+        Mistake(
+            lambda query, key: query @ key.T / math.sqrt(query.shape[-1]),
+            "You wrote key.T, which reverses all axes: with a batch only the last "
+            "two may be swapped, as key.mT does.",
+        ),
+        Mistake(
+            lambda query, key: scores(query, key) / math.sqrt(query.shape[1]),
+            "You counted the features along axis 1: with a batch they lie "
+            "elsewhere, and always along the last axis, -1.",
         ),
     ),
 )

@@ -77,6 +77,7 @@ def causal_but(
     swap=False,
     flip=False,
     after=False,
+    again=None,
     value=True,
     zeros=False,
     fill=-math.inf,
@@ -92,6 +93,7 @@ def causal_but(
         scores = q @ k.mT / math.sqrt(width(x) if width is whole else width(q))
         if after:
             weights = np.where(mask, softmax(scores), 0)
+            weights = again(weights) if again else weights
         elif zeros:
             weights = softmax(np.tril(scores))
         else:
@@ -99,6 +101,16 @@ def causal_but(
         return weights @ (x @ W_V if value else x)
 
     return wrong
+
+
+def divided(weights):
+    """Rows that sum to 1; NaN where nothing is left."""
+    return weights / weights.sum(-1, keepdims=True)
+
+
+def divided_or_0(weights):
+    total = weights.sum(-1, keepdims=True)
+    return weights / np.where(total == 0, 1, total)
 
 
 def whole(x):
@@ -198,6 +210,18 @@ CAUSAL_SELF_ATTENTION = Exercise(
             causal_but(value=False),
             "You mixed the tokens themselves: the values have a projection of their "
             "own, W_V.",
+        ),
+        Mistake(
+            causal_but(after=True, again=divided_or_0),
+            "You set weights to 0 after the softmax and divided again: below a "
+            "later token's score that is far higher, the visible weights have "
+            "rounded to 0 before. Hide the scores instead.",
+        ),
+        Mistake(
+            causal_but(after=True, again=divided),
+            "You set weights to 0 after the softmax and divided by what is left of "
+            "the row: where that is 0, your output is NaN. Hide the scores, before "
+            "the softmax.",
         ),
     ),
 )
@@ -575,6 +599,10 @@ def old_only(old, new):
     return old
 
 
+def old_if_any(old, new):
+    return old if old.shape[-2] else new
+
+
 DECODE_STEP = Exercise(
     name="decode_step",
     chapter=4,
@@ -672,6 +700,11 @@ DECODE_STEP = Exercise(
             decode_but(attend=overflowing),
             "Your formula is right for small scores, but exp overflows on very large "
             "ones, and inf / inf is NaN: subtract the largest score of each row first.",
+        ),
+        Mistake(
+            decode_but(key=old_if_any, value=old_if_any),
+            "Your new token sees the stored ones and not itself, unless nothing is "
+            "stored: its own key and value belong to what it looks at.",
         ),
     ),
 )

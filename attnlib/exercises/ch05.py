@@ -92,6 +92,16 @@ SPLIT_INTO_HEADS = Exercise(
             "with a batch they belong right before the tokens, after the leading "
             "axes.",
         ),
+        Mistake(
+            lambda x, num_heads: kept_in_place(x, num_heads).swapaxes(0, 1),
+            "You swapped axes 0 and 1, which is right without a batch only: count "
+            "from the end, where heads and tokens are axes -2 and -3.",
+        ),
+        Mistake(
+            lambda x, num_heads: kept_in_place(x, num_heads).swapaxes(1, 2),
+            "You swapped axes 1 and 2, which is right for one leading axis only: "
+            "count from the end, where heads and tokens are axes -2 and -3.",
+        ),
     ),
 )
 
@@ -144,6 +154,16 @@ JOIN_HEADS = Exercise(
             lambda x: x.reshape(*x.shape[:-3], -1, x.shape[-1]),
             "You put the heads below each other: your result has H times as many "
             "tokens, where it needs H times as many features.",
+        ),
+        Mistake(
+            lambda x: x.swapaxes(0, 1).reshape(*x.shape[:-3], x.shape[-2], -1),
+            "You swapped axes 0 and 1, which is right without a batch only: count "
+            "from the end, where heads and tokens are axes -3 and -2.",
+        ),
+        Mistake(
+            lambda x: x.swapaxes(1, 2).reshape(*x.shape[:-3], x.shape[-2], -1),
+            "You swapped axes 1 and 2, which is right for one leading axis only: "
+            "count from the end, where heads and tokens are axes -3 and -2.",
         ),
     ),
 )
@@ -321,6 +341,26 @@ MULTI_HEAD = Exercise(
             ),
             "You swapped queries and keys: each token is then found by what it looks "
             "for, and your weights come from the transposed scores.",
+        ),
+        Mistake(
+            lambda x, *Ws: heads_by_hand(x, *Ws, width=x.shape[-1]),
+            "You divided by the root of the tokens' width D: a score of one head "
+            "sums over the E features of that head.",
+        ),
+        Mistake(
+            lambda x, *Ws: heads_by_hand(
+                x, *Ws, split=kept_in_place, join=lambda y: y.reshape(*y.shape[:-2], -1)
+            ),
+            "You left the heads between tokens and features: your scores compare "
+            "the heads of one token, where each head compares tokens. Exchange the "
+            "two axes.",
+        ),
+        Mistake(
+            lambda x, *Ws: heads_by_hand(
+                x, *Ws[:4], 1, width=Ws[0].shape[-1] // Ws[-1]
+            ),
+            "You compared all features at once, with the scale of one head: each "
+            "head needs scores and weights of its own.",
         ),
     ),
 )

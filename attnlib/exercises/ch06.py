@@ -176,6 +176,11 @@ WINDOW_PAIRS = Exercise(
             "You counted the full windows and left out the tokens at the start, whose "
             "window is still growing.",
         ),
+        Mistake(
+            lambda n, width: sum(min(i, width) for i in range(n)),
+            "You gave token i, counted from 0, at most i keys: it sees itself as "
+            "well, so i + 1 as far as the window allows.",
+        ),
     ),
 )
 
@@ -445,6 +450,10 @@ def absorb_block_cases(rng):
     ]
 
 
+def finite_or_0(maximum):
+    return np.where(maximum == -np.inf, 0, maximum)
+
+
 def step(
     maximum,
     total,
@@ -456,6 +465,7 @@ def step(
     keep_output=True,
     inverse=False,
     own=False,
+    block_own=False,
     finite=True,
     whole=False,
     keep_maximum=False,
@@ -464,14 +474,24 @@ def step(
     top = scores.max(-1, keepdims=True)
     larger = top if own else np.maximum(maximum, top)
     larger = np.full_like(larger, larger.max()) if whole else larger
-    base = np.where(larger == -np.inf, 0, larger) if finite else larger
-    exps = np.exp(scores - base)
+    base = finite_or_0(larger) if finite else larger
+    exps = np.exp(scores - (finite_or_0(top) if block_own else base))
     shrink = np.exp(base - maximum) if inverse else np.exp(maximum - base)
     return (
         maximum if keep_maximum else larger,
         total * (shrink if keep_total else 1) + exps.sum(-1, keepdims=True),
         output * (shrink if keep_output else 1) + exps @ value,
     )
+
+
+def turned_round(maximum, total, output, scores, value):
+    """The factor's sign reversed; 1 where nothing has been absorbed yet."""
+    larger = np.maximum(maximum, scores.max(-1, keepdims=True))
+    base = finite_or_0(larger)
+    exps = np.exp(scores - base)
+    growth = np.exp(base - np.where(maximum == -np.inf, base, maximum))
+    total = total * growth + exps.sum(-1, keepdims=True)
+    return larger, total, output * growth + exps @ value
 
 
 def divided(*args):
@@ -547,6 +567,17 @@ ABSORB_BLOCK = Exercise(
             "You took one maximum for all rows: a row far below it underflows to 0. "
             "Each row has a maximum of its own.",
         ),
+        Mistake(
+            turned_round,
+            "You turned the factor round: it is exp(old - new), at most 1, since a "
+            "higher maximum makes the old sums smaller.",
+        ),
+        Mistake(
+            lambda *args: step(*args, block_own=True),
+            "You measured the block against its own maximum: old sums and new "
+            "exponentials add up only when both are measured against the same one, "
+            "the larger.",
+        ),
     ),
 )
 
@@ -588,6 +619,13 @@ def merge_parts_cases(rng):
 
 def result(part):
     return part[2] / np.where(part[1] == 0, 1, part[1])
+
+
+def divided_by_plain_totals(left, right):
+    m = finite_or_0(np.maximum(left[0], right[0]))
+    total = left[1] + right[1]
+    output = np.exp(left[0] - m) * left[2] + np.exp(right[0] - m) * right[2]
+    return output / np.where(total == 0, 1, total)
 
 
 def joined(left, right, *, to_left=True, to_right=True, finite=True, divide=True):
@@ -720,6 +758,11 @@ MERGE_PARTS = Exercise(
             lambda left, right: measured(left, right, 0.0),
             "You undid the maxima, exp(m) times each sum: near 800 that overflows. "
             "Measure both parts against the larger of the two.",
+        ),
+        Mistake(
+            divided_by_plain_totals,
+            "You put the outputs right and added the totals as they were: each "
+            "total was measured against its own maximum as well.",
         ),
     ),
 )

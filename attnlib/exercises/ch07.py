@@ -231,12 +231,14 @@ def lstm_but(
     enter=sigmoid,
     gate=sigmoid,
     late=True,
+    coupled=False,
 ):
     """A mistake: one thing about the step is different."""
 
     def wrong(x, h, c, *ws):
         parts = np.split(preactivation(x, h, *ws), 4, axis=-1)
         i, f, g, o = (parts[order.index(letter)] for letter in "ifgo")
+        i = -f if coupled else i  # sigmoid(-f) is 1 - sigmoid(f)
         before = c
         c = forget(f) * (c if old else h) + enter(i) * candidate(g)
         h = gate(o) * out(c if late else before)
@@ -319,6 +321,25 @@ LSTM_STEP = Exercise(
             "You used tanh for the gates: a gate lets through a share between 0 and 1, "
             "which is a sigmoid.",
         ),
+        Mistake(
+            lambda x, h, c, w_ih, w_hh, bias_ih, bias_hh: lstm_but()(
+                x, h, c, w_ih, w_hh, bias_ih, 0
+            ),
+            "You left out bias_hh: the old output has a bias of its own, added to "
+            "that of the input.",
+        ),
+        Mistake(
+            lambda x, h, c, w_ih, w_hh, bias_ih, bias_hh: lstm_but()(
+                x, h, c, w_ih, w_hh, 0, bias_hh
+            ),
+            "You left out bias_ih: the input has a bias of its own, added to that "
+            "of the old output.",
+        ),
+        Mistake(
+            lstm_but(coupled=True),
+            "You took 1 minus the forget gate for the input gate, as in a GRU: an "
+            "LSTM has rows of weights for the input gate alone, the first quarter.",
+        ),
     ),
 )
 
@@ -390,6 +411,11 @@ REMEMBERED_SHARE = Exercise(
         Mistake(
             lambda forget_gates: forget_gates[..., -1, :],
             "You returned the last gate alone: every step between counts.",
+        ),
+        Mistake(
+            lambda forget_gates: np.prod(forget_gates[1:], axis=0),
+            "You multiplied along axis 0, which is that of the steps without a "
+            "batch only: count from the end, where the steps are axis -2.",
         ),
     ),
 )
@@ -487,6 +513,12 @@ STATE_GRADIENT = Exercise(
             lambda states, weight_hh: chain_by_columns(states, weight_hh),
             "You multiplied the slopes into the columns: each belongs to the feature "
             "that comes out, so it scales a row of the matrix.",
+        ),
+        Mistake(
+            lambda states, weight_hh: chain(states[:-1], weight_hh, skip=0),
+            "You took each step's slope at the state before it: tanh is the last "
+            "thing in a step, so its slope, 1 - h squared, is taken at the state "
+            "that comes out.",
         ),
     ),
 )

@@ -506,6 +506,11 @@ SMOOTHED_CROSS_ENTROPY = Exercise(
             "You added epsilon to the loss: it is a share, moved from the true "
             "character to all of them alike.",
         ),
+        Mistake(
+            smoothed(lambda hot, V, e: (1 - e) * hot + (1 - hot) * e / V),
+            "You gave the true character no share of the uniform part: its target "
+            "is 1 - epsilon + epsilon / V, and yours sums to less than 1.",
+        ),
     ),
 )
 

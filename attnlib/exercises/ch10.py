@@ -278,6 +278,25 @@ LEAVE_ONE_OUT = Exercise(
             "You normalised over the columns: it is each row, one prediction's "
             "weights, that has to sum to 1 again.",
         ),
+        Mistake(
+            lambda weights, measured: np.mean(
+                (hollow(weights) / hollow(weights).sum(-1) @ measured - measured) ** 2
+            ),
+            "You divided by the sums of the rows without keepdims=True: they then "
+            "lie along the columns, and each column is divided by another row's "
+            "sum.",
+        ),
+        Mistake(
+            lambda weights, measured: np.mean(
+                (
+                    hollow(weights) / hollow(weights).sum() * len(weights) @ measured
+                    - measured
+                )
+                ** 2
+            ),
+            "You divided by the sum of the whole matrix: each row, one prediction's"
+            " weights, has to sum to 1 by itself.",
+        ),
     ),
 )
 

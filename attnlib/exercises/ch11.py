@@ -85,6 +85,11 @@ BLOCK_PARAMETERS = Exercise(
             "You gave both layers of the MLP a bias for each hidden unit: the second "
             "one leads to D features, and has D of them.",
         ),
+        Mistake(
+            lambda D, hidden: block_parameters(D, hidden) - hidden + D,
+            "You gave both layers of the MLP a bias of D numbers: the first one "
+            "leads to the hidden units, and has one for each of them.",
+        ),
     ),
 )
 
@@ -403,6 +408,21 @@ CARRIED_ALONG = Exercise(
             lambda *given: linear(*given, soft=True, scaled=True),
             "You used the softmax with its scale: the weights are the plain products "
             "here, and with exp no state of fixed size would do.",
+        ),
+        Mistake(
+            lambda query, key, value: (
+                linear(query, key, value, divide=False)
+                / np.sum(query * key, -1)[:, None]
+            ),
+            "You divided by the weight of the newest key alone: the sum of the "
+            "weights of all keys so far has to be carried along.",
+        ),
+        Mistake(
+            lambda query, key, value: (
+                linear(query, key, value, divide=False) / (query @ key.sum(0))[:, None]
+            ),
+            "You divided by the weights of all keys, later ones as well: only those"
+            " so far belong to the sum, which grows with the state.",
         ),
     ),
 )
