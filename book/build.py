@@ -8,7 +8,6 @@ Nothing is executed here; `make notebooks` does that.
 """
 
 import argparse
-import html
 import json
 import re
 import shutil
@@ -18,29 +17,11 @@ import tempfile
 import time
 from pathlib import Path
 
-from book import feed, formulas, live, page_parts, theme
 from course.paths import ROOT
 from course.repository import PLACEHOLDER, setting
-from course.toc import config, pages
+from course.toc import pages
 
 ANSI = re.compile(r"\x1b\[[0-9;]*m")  # the colours of a terminal
-
-REDIRECT = """<!DOCTYPE html>
-<html lang="en">
-  <head>
-    <meta charset="utf-8">
-    <meta name="viewport" content="width=device-width, initial-scale=1">
-    <title>{title}</title>
-    <meta http-equiv="refresh" content="0; url={page}">
-  </head>
-  <body>
-    <main>
-      <h1>{title}</h1>
-      <p><a href="{page}">Go to the first page of the book</a></p>
-    </main>
-  </body>
-</html>
-"""
 
 
 class BookError(Exception):
@@ -78,6 +59,7 @@ def run_jupyter_book(root, folder):
     options = ["-W", "-n", "--keep-going", "-q", "--path-output", str(folder)]
     done = subprocess.run(
         [sys.executable, "-c", start, "build", str(root), *options],
+        cwd=ROOT,  # where book.extension is
         capture_output=True,
         text=True,
     )
@@ -87,47 +69,14 @@ def run_jupyter_book(root, folder):
     return folder / "_build" / "html"
 
 
-def finish(root, built):
-    """Check the built pages and add what a plain web server needs."""
+def check_pages(root, built):
+    """Raise BookError where a page was not written."""
     for page in pages(root):
         if not (built / f"{page}.html").exists():
             raise BookError(
                 f"the build wrote no {page}.html; is jupyter-book the version that "
                 "requirements.txt names?"
             )
-    values = {
-        "title": html.escape(config(root)["title"]),
-        "page": f"{pages(root)[0]}.html",
-    }
-    (built / "index.html").write_text(REDIRECT.format(**values), encoding="utf-8")
-    link_pages(built)
-    theme.mend(built)
-    try:
-        live.add_figures(built)
-        formulas.add_names(root, built)
-        page_parts.add(root, pages(root), built)
-        (built / "feed.xml").write_text(changes(root), encoding="utf-8")
-    except ValueError as error:
-        raise BookError(str(error)) from error
-    # GitHub Pages would otherwise leave out the folders whose names start with "_".
-    (built / ".nojekyll").touch()
-
-
-def changes(root):
-    """Return the feed of the book, made from CHANGELOG.md."""
-    settings = config(root)
-    text = (root / "CHANGELOG.md").read_text(encoding="utf-8")
-    url = setting(root)["url"]
-    return feed.feed(text, settings["title"], settings["author"], url)
-
-
-def link_pages(built):
-    """Let plain HTML links to the source of a page lead to the page."""
-    for page in built.glob("chapters/*.html"):
-        text = page.read_text(encoding="utf-8")
-        linked = re.sub(r'href="(\w+)\.(?:ipynb|md)#', r'href="\1.html#', text)
-        if linked != text:
-            page.write_text(linked, encoding="utf-8")
 
 
 def build(root, output):
@@ -137,7 +86,7 @@ def build(root, output):
     folder = Path(tempfile.mkdtemp(prefix=".new-", dir=output.parent))
     try:
         built = run_jupyter_book(root, folder)
-        finish(root, built)
+        check_pages(root, built)
         if output.exists():
             shutil.rmtree(output)
         built.rename(output)

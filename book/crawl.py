@@ -24,6 +24,7 @@ from pathlib import Path
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
 from book import hrefs
+from book.publish import VERSIONS_PAGE
 from course.address import ADDRESSES
 from course.paths import BUILT, ROOT
 from course.repository import FORM, setting, site
@@ -113,6 +114,8 @@ class Crawl:
         self.count += 1
         if bare not in self.seen:
             yield bare  # it is looked at before this goes on
+        if bare == f"{self.home}{VERSIONS_PAGE}" and self.seen[bare].status == 404:
+            return  # it stands in the published site alone
         if self.seen[bare].status != 200:
             self.dead[f"{page}: no file {written}"] = None
         elif self.seen[bare].ids is not None and unquote(place) not in (

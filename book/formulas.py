@@ -13,6 +13,7 @@ import inspect
 import json
 import re
 import sys
+from collections import defaultdict
 from pathlib import Path
 
 import yaml
@@ -25,7 +26,6 @@ PAGE = Path("chapters", "formulas.md")
 DOCUMENT = "chapters/formulas"  # as Sphinx and _toc.yml call it
 COLOURS = {"Q": "#0072B2", "K": "#B34700", "V": "#00775A"}
 LETTER = re.compile(r"\\([QKVqkv])(?![A-Za-z])")
-INDEX = re.compile(r"Search\.setIndex\((.*)\)\s*", re.S)
 
 START = """# Formulas by name
 
@@ -132,36 +132,18 @@ def first_heading(path):
 # The search
 
 
-def add_names(root, built):
-    """Let the book's search know each name; raise ValueError where a link is dead."""
-    path = built / "searchindex.js"
-    index = json.loads(INDEX.fullmatch(path.read_text(encoding="utf-8"))[1])
-    if DOCUMENT not in index["docnames"]:
-        return
-    titles = index["alltitles"]
-    known_places = [place for places in titles.values() for place in places]
-    for formula in formulas(root):
-        places = list(targets(index, formula, known_places))
-        for name in names(formula):
-            known = titles.setdefault(name, [])
-            known += [place for place in places if place not in known]
-    text = json.dumps(index, ensure_ascii=False, sort_keys=True)
-    path.write_text(f"Search.setIndex({text})", encoding="utf-8")
+def names_by_place(root):
+    """Return page → id → names of the places that names of formulas lead to.
 
-
-def targets(index, formula, known):
-    """Yield [number of the page, id] of each place that a formula's names lead to."""
-    yield [index["docnames"].index(DOCUMENT), make_id(formula["name"])]
-    for page, heading in formula["taught"].items():
-        if page == "glossary":
-            continue  # its terms are found as they are
-        place = [index["docnames"].index(f"chapters/{page}"), make_id(heading)]
-        if place not in known:
-            raise ValueError(
-                f"{DATA} says that {formula['name']} is taught in {page} below "
-                f"{heading!r}, and there is no such heading"
-            )
-        yield place
+    Terms of the glossary are found as they are.
+    """
+    found = defaultdict(lambda: defaultdict(list))
+    for formula in formulas(root) if (root / DATA).exists() else []:
+        found[DOCUMENT][make_id(formula["name"])] += names(formula)
+        for page, heading in formula["taught"].items():
+            if page != "glossary":
+                found[f"chapters/{page}"][make_id(heading)] += names(formula)
+    return found
 
 
 def main(arguments=None):

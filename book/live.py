@@ -1,4 +1,4 @@
-"""Give the built book its live figures: script and style where a page has one.
+"""The live figures of the built book: their boxes, and the scripts that draw them.
 
 Modules do not load from a folder, so the figures' ES modules become a plain script that
 leaves them in `window.attnFigures`.
@@ -6,9 +6,14 @@ leaves them in `window.attnFigures`.
 
 import re
 
+from docutils import nodes
+
 from course.paths import ROOT
 
-BOX = re.compile(r'<div class="attn-live" data-figure="(\w+)" data-state="[^"]*">')
+BOX = re.compile(
+    r'<div class="attn-live" data-figure="(\w+)" data-state="[^"]*">.*</table></div>',
+    re.S,
+)
 COPY = re.compile(
     r'<div class="attn-copy" data-from="(\w+)" data-figure="(\w+)"></div>'
 )
@@ -36,53 +41,33 @@ def figure_block(name):
     return text.replace(EXPORT, kept)
 
 
-def whole_box(text, start):
-    """Return the text of the box that starts at `start`, up to its own </div>."""
-    depth = 0
-    for tag in re.compile(r"<(/?)div\b").finditer(text, start):
-        depth += -1 if tag[1] else 1
-        if depth == 0:
-            return text[start : text.index(">", tag.end()) + 1]
-    raise ValueError("a live figure's box is not closed")
+def boxes(doctree):
+    """Yield (name, box) of each live figure, as the cells of the page wrote it."""
+    for node in doctree.findall(nodes.raw):
+        text = node.astext()
+        if match := BOX.fullmatch(text.strip()):
+            yield match[1], match[0]
+        elif 'class="attn-live"' in text:
+            raise ValueError(f"a live figure stands beside other HTML: {text[:80]}")
 
 
-def fill_copies(text, folder):
-    """Put a chapter's figure where a page asks for it: the very same box."""
-
-    def box(match):
-        page = folder / f"{match[1]}.html"
-        if not page.exists():
-            raise ValueError(f"a live figure of {match[1]} is asked for: no such page")
-        chapter = page.read_text(encoding="utf-8")
-        for found in BOX.finditer(chapter):
-            if found[1] == match[2]:  # the first one of that name
-                return whole_box(chapter, found.start())
-        raise ValueError(f"{match[1]} has no live figure {match[2]}")
-
-    return COPY.sub(box, text)
+def box_of(doctree, chapter, figure):
+    """Return a chapter's first box of a figure; ValueError where there is none."""
+    for name, box in boxes(doctree):
+        if name == figure:
+            return box
+    raise ValueError(f"{chapter} has no live figure {figure}")
 
 
-def add_figures(built):
-    """Write the figures' files below `built`; name them in the pages with figures."""
-    folder = built / "_static" / "figures"
+def script_name(figures):
+    """Return the file's name of the script that draws these figures."""
+    return "-".join(sorted(figures)) + ".js"
+
+
+def write(folder, sets):
+    """Write the style of the figures, and a script for each set of figures."""
     folder.mkdir()
     (folder / "live.css").write_text(source("live.css"), encoding="utf-8")
-    for page in sorted(built.glob("chapters/**/*.html")):
-        old = page.read_text(encoding="utf-8")
-        text = fill_copies(old, built / "chapters")
-        names = sorted({match[1] for match in BOX.finditer(text)})
-        if not names:
-            continue
-        script = "-".join(names) + ".js"
-        (folder / script).write_text(plain_script(names), encoding="utf-8")
-        up = "../" * len(page.relative_to(built).parents[:-1])
-        page.write_text(text.replace("</head>", tags(script, up), 1), encoding="utf-8")
-
-
-def tags(script, up):
-    """Return the end of a page's head that loads its figures, and then the host."""
-    return (
-        f'<link rel="stylesheet" href="{up}_static/figures/live.css">\n'
-        f'<script defer src="{up}_static/figures/{script}"></script>\n'
-        f'<script defer src="{up}_static/live_host.js"></script>\n</head>'
-    )
+    for figures in sets:
+        text = plain_script(sorted(figures))
+        (folder / script_name(figures)).write_text(text, encoding="utf-8")

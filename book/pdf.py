@@ -20,14 +20,15 @@ from playwright.sync_api import Error, sync_playwright
 from pypdf import PdfWriter
 from pypdf.generic import NameObject, TextStringObject
 
-from book import page_parts
+from book.facts import build_line, facts
+from book.said import plain
 from course import toc
 from course.paths import BUILT, ROOT, find_chromium
-from course.repository import site
 
 TAG = re.compile(r"<[A-Za-z][^>]*>")
 ATTRIBUTE = re.compile(r'\b(id|href|src|for|headers|aria-labelledby)="([^"]*)"')
 ARTICLE = re.compile(r'<article class="bd-article">(.*)</article>', re.S)
+TITLE = re.compile(r'<meta property="og:title" content="([^"]*)">')
 STYLE = re.compile(r'<link [^>]*rel="stylesheet"[^>]*>|<link [^>]*styles/[^>]*>')
 MATHS = re.compile(r"<script>window\.MathJax = (\{.*?\})</script>")
 ENGINE = re.compile(r'<script [^>]*src="([^"]*/mathjax/[^"]*)"[^>]*></script>')
@@ -93,9 +94,9 @@ def joined(built, pages, now, author):
     """Return one HTML document of the articles of these pages, to stand in `built`."""
     texts = [read(built, page) for page in pages]
     places = {f"{page}.html": f"p{k}" for k, page in enumerate(pages)}
-    titles = [page_parts.plain(page_parts.Text(text).heading) for text in texts]
+    titles = [html.unescape(TITLE.search(text)[1]) for text in texts]
     articles = [
-        article(text, page, places, site(now["url"]))
+        article(text, page, places, now["home"])
         for text, page in zip(texts, pages, strict=True)
     ]
     contents = "".join(
@@ -107,8 +108,8 @@ def joined(built, pages, now, author):
     return DOCUMENT.format(
         title=html.escape(now["title"]),
         author=html.escape(author),
-        line=page_parts.build_line(now),
-        home=site(now["url"]),
+        line=build_line(now),
+        home=now["home"],
         styles=styles.replace(f'href="{up}', 'href="'),
         maths=engine_tags(texts, pages),
         contents=contents,
@@ -198,7 +199,7 @@ def print_pdf(document, output, say):
             tagged=True,
         )
         browser.close()
-    retitle(output, [page_parts.plain(title) for title in titles])
+    retitle(output, [plain(title) for title in titles])
 
 
 def retitle(path, titles):
@@ -227,7 +228,7 @@ def outline_items(above):
 
 def make(root, built, pages, output, say=print):
     """Print these pages of the built book into one PDF."""
-    now = page_parts.facts(root)
+    now = facts(root)
     author = toc.config(root)["author"]
     chromium()
     output.parent.mkdir(parents=True, exist_ok=True)

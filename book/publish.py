@@ -11,7 +11,6 @@ again, whatever has become of the packages that it was built with.
 """
 
 import argparse
-import html
 import re
 import shutil
 import stat
@@ -28,7 +27,7 @@ TOP = "attention-book"  # the one folder in a zip
 TAG = re.compile(r"v(\d+)\.(\d+)\.(\d+)((?:a|b|rc)\d+)?")
 LIMIT = 200_000_000  # bytes of one unpacked book; it has about 20 million
 PAGES_LIMIT = 1_000_000_000  # bytes that GitHub Pages shows
-FOOTER = '<div class="footer-item page-parts">'
+VERSIONS_PAGE = "versions.html"  # the footer of every page leads to it
 VERSIONS = """<!DOCTYPE html>
 <html lang="en">
   <head>
@@ -151,10 +150,8 @@ def assemble(book, zips, site):
     items = [f'        <li><a href="{tag}/">{tag}</a></li>' for tag in tags]
     items.insert(0, '        <li><a href="./">the newest, not yet released</a></li>')
     text = VERSIONS.format(items="\n".join(items))
-    (site / "versions.html").write_text(text, encoding="utf-8")
+    (site / VERSIONS_PAGE).write_text(text, encoding="utf-8")
     (site / ".nojekyll").touch()
-    for page in site.rglob("*.html"):
-        lead_to_versions(page, "../" * (len(page.relative_to(site).parts) - 1))
     if (size := sum(p.stat().st_size for p in site.rglob("*"))) > PAGES_LIMIT:
         raise PublishError(
             f"the site has {size:,} bytes, GitHub Pages shows at most 1 GB"
@@ -166,13 +163,6 @@ def age(tag):
     """Return a key that orders tags; rc1 comes before the version itself."""
     major, minor, patch, early = TAG.fullmatch(tag).groups()
     return int(major), int(minor), int(patch), early is None, early
-
-
-def lead_to_versions(page, up):
-    """Add a link to the list of versions to the footer of a page of the book."""
-    text = page.read_text(encoding="utf-8")
-    link = f'<p><a href="{html.escape(up)}versions.html">All versions</a></p>'
-    page.write_text(text.replace(FOOTER, f"{FOOTER}\n{link}", 1), encoding="utf-8")
 
 
 def main(arguments=None):

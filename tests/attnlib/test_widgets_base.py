@@ -11,6 +11,8 @@ from html.parser import HTMLParser
 
 import pytest
 import traitlets
+from docutils import nodes
+from docutils.utils import new_document
 
 pytest.importorskip("anywidget")
 
@@ -223,7 +225,7 @@ def test_normals_are_normal():
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     """Let the scripts come from a folder of our own."""
-    monkeypatch.setattr(_figure, "FOLDER", tmp_path)
+    monkeypatch.setattr(live, "WIDGETS", tmp_path)
     (tmp_path / "common.js").write_text("const shared = 1;\n")
     return tmp_path
 
@@ -255,53 +257,34 @@ def test_a_module_with_another_ending_is_refused(folder, text):
         live.plain_script(["one"])
 
 
-COPY = '<p>before</p><div class="attn-copy" data-from="03" data-figure="{}"></div>'
+def cells(*texts):
+    """A page's tree with these texts as the HTML of its cells."""
+    tree = new_document("page")
+    tree += [nodes.raw("", text, format="html") for text in texts]
+    return tree
 
 
-@pytest.fixture
-def chapter(tmp_path, hostile):
-    """Write a built chapter with two figures, one of them within other boxes."""
-    first, second = hostile.as_html(), Hostile(size=9).as_html()
-    page = f"<div><div>{first}</div><p>between</p>{second}</div>"
-    (tmp_path / "03.html").write_text(page, encoding="utf-8")
-    return tmp_path, [first, second]
-
-
-def test_a_copy_is_the_very_same_box(chapter):
+def test_a_box_is_found_by_its_figure(hostile):
     """The first box of that name, with all that is in it."""
-    folder, boxes = chapter
-    filled = live.fill_copies(COPY.format("softmax_scale"), folder)
-    assert filled == f"<p>before</p>{boxes[0]}"
-    assert live.fill_copies("<p>no copy</p>", folder) == "<p>no copy</p>"
+    first, second = hostile.as_html(), Hostile(size=9).as_html()
+    assert html.escape(HOSTILE) in first
+    page = cells("<p>text</p>", first, second)
+    assert live.box_of(page, "03", hostile.name) == first
+    assert list(live.boxes(page)) == [(hostile.name, first), (hostile.name, second)]
 
 
-def test_a_copy_of_what_is_missing_is_refused(chapter):
-    folder, _ = chapter
+def test_a_figure_that_is_missing_is_refused(hostile):
     with pytest.raises(ValueError, match="03 has no live figure other"):
-        live.fill_copies(COPY.format("other"), folder)
-    with pytest.raises(ValueError, match="figure of 04 is asked for: no such page"):
-        live.fill_copies(COPY.format("softmax_scale").replace("03", "04"), folder)
+        live.box_of(cells(hostile.as_html()), "03", "other")
 
 
-def test_a_box_that_is_not_closed_is_refused():
-    with pytest.raises(ValueError, match="not closed"):
-        live.whole_box('<div class="attn-live"><div></div>', 0)
+def test_a_box_beside_other_html_is_refused(hostile):
+    """A figure's cell shows its box and nothing else: all of it is copied."""
+    with pytest.raises(ValueError, match="stands beside other HTML"):
+        list(live.boxes(cells(hostile.as_html() + "<p>more</p>")))
 
 
-def test_only_pages_with_figures_get_scripts(tmp_path, hostile):
-    pages = tmp_path / "chapters" / "deep"
-    pages.mkdir(parents=True)
-    (tmp_path / "_static").mkdir()
-    page = "<html><head></head><body>{}</body></html>"
-    (pages.parent / "plain.html").write_text(page.format("text"))
-    (pages / "live.html").write_text(page.format(hostile.as_html()), encoding="utf-8")
-    live.add_figures(tmp_path)
-    assert (pages.parent / "plain.html").read_text() == page.format("text")
-    found = (pages / "live.html").read_text(encoding="utf-8")
-    linked = re.findall(r'(?:src|href)="([^"]+)"', found)
-    assert linked
-    assert all((pages / link).resolve().is_relative_to(tmp_path) for link in linked)
-    static = [link for link in linked if not link.endswith("live_host.js")]
-    assert len(static) == 2  # live_host.js comes from the assets of the book
-    assert all((pages / link).exists() for link in static)
-    assert html.escape(HOSTILE) in found
+def test_the_style_and_a_script_for_each_set_are_written(tmp_path):
+    live.write(tmp_path / "figures", [frozenset(["softmax_scale", "path_length"])])
+    names = {path.name for path in (tmp_path / "figures").iterdir()}
+    assert names == {"live.css", "path_length-softmax_scale.js"}

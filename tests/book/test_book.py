@@ -4,6 +4,7 @@ The planted faults at the end show that each check can fail.
 """
 
 import base64
+import collections
 import html.parser
 import json
 import random
@@ -460,6 +461,68 @@ def write_notebook(root, *, executed):
 def test_a_sound_small_book_is_built(small_book, tmp_path):
     done = run_build(tmp_path / "html", small_book)
     assert done.returncode == 0, done.stderr
+
+
+WRITES = """
+import os, sys
+
+def note(event, arguments):
+    if event == "open" and isinstance(arguments[0], str):
+        path, mode, flags = arguments
+        if set(mode or "") & set("wax+") or (flags or 0) & (os.O_WRONLY | os.O_RDWR):
+            os.write(log, f"{os.path.abspath(path)}\\n".encode())
+
+log = os.open(LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+sys.addaudithook(note)
+"""
+
+
+def test_no_file_of_the_book_is_written_twice(small_book, tmp_path, monkeypatch):
+    """From notebook to HTML each is opened once: but for the theme's colours of code,
+    which it writes again itself, and for its icons.
+    """
+    log, hook = tmp_path / "log", tmp_path / "hook"
+    hook.mkdir()
+    (hook / "sitecustomize.py").write_text(WRITES.replace("LOG", repr(str(log))))
+    monkeypatch.setenv("PYTHONPATH", str(hook))
+    done = run_build(tmp_path / "html", small_book)
+    assert done.returncode == 0, done.stderr
+    opened = collections.Counter(
+        path.partition("/_build/html/")[2] for path in log.read_text().splitlines()
+    )
+    written = {
+        path.relative_to(tmp_path / "html").as_posix()
+        for path in (tmp_path / "html").rglob("*")
+        if path.is_file()
+    }
+    assert {path for path in written if not opened[path]} <= {"searchindex.js"}
+    twice = {path for path in written if opened[path] > 1}
+    assert twice == {"_static/pygments.css", "_static/scripts/fontawesome.js"}
+    assert "chapters/one.html" in written
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "said"),
+    [
+        ("CHANGELOG.md", "## [", "## ", "CHANGELOG.md names no version"),
+        (
+            "chapters/index.md",
+            "# Landing",
+            '# It\n\n<div class="attn-copy" data-from="two" data-figure="x"></div>',
+            "a live figure of two is asked for: no such page",
+        ),
+    ],
+)
+def test_a_fault_in_what_the_extension_reads_stops_the_build(
+    small_book, tmp_path, name, old, new, said
+):
+    path = small_book / name
+    path.write_text(path.read_text().replace(old, new))
+    done = run_build(tmp_path / "html", small_book)
+    assert done.returncode != 0
+    assert "No book was built" in done.stderr
+    assert said in done.stderr
+    assert not (tmp_path / "html").exists()
 
 
 def test_a_warning_stops_the_build_and_the_old_book_stays(small_book, tmp_path):

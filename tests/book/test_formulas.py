@@ -1,16 +1,21 @@
 """Formulas by name: the page is that of today, it is whole, and the search finds it."""
 
+import html
 import inspect
-import json
 import re
 import shutil
 import urllib.parse
 
 import pytest
 import yaml
+from docutils import nodes
+from docutils.utils import new_document
+from sphinx.errors import ExtensionError
+from sphinx.search import WordCollector
+from sphinx.search.en import SearchEnglish
 
 import attnlib
-from book import formulas
+from book import extension, formulas
 from tests.browser import look
 from tests.fixtures import ROOT
 
@@ -91,32 +96,56 @@ def test_a_docstring_stands_as_it_is():
 # -------------------------------------------------------------------- the search
 
 
-def small_index(folder, headings):
-    """Write an index with the page of formulas and one chapter; return its folder."""
-    titles = {heading: [[0, formulas.make_id(heading)]] for heading in headings}
-    index = {"docnames": ["chapters/one", formulas.DOCUMENT], "alltitles": titles}
-    text = f"Search.setIndex({json.dumps(index)})"
-    (folder / "searchindex.js").write_text(text, encoding="utf-8")
-    (folder / "chapters").mkdir()
-    formula = {"name": "A rule", "also": ["AR"], "tex": "x", "taught": {"one": "Rules"}}
-    (folder / formulas.DATA).write_text(
+def chapter(*headings):
+    """A page's tree with these headings."""
+    tree = new_document("page")
+    for heading in headings:
+        section = nodes.section("", nodes.title("", heading))
+        section["ids"] = [formulas.make_id(heading)]
+        tree += section
+    return tree
+
+
+def test_names_belong_to_the_formula_and_to_its_chapter(tmp_path):
+    """The glossary's terms are found as they are."""
+    (tmp_path / "chapters").mkdir()
+    taught = {"one": "Rules", "glossary": "rule"}
+    formula = {"name": "A rule", "also": ["AR"], "tex": "x", "taught": taught}
+    (tmp_path / formulas.DATA).write_text(
         yaml.safe_dump([{"group": "G", "formulas": [formula]}]), encoding="utf-8"
     )
-    return folder
+    assert formulas.names_by_place(tmp_path) == {
+        formulas.DOCUMENT: {"a-rule": ["A rule", "AR"]},
+        "chapters/one": {"rules": ["A rule", "AR"]},
+    }
 
 
-def test_each_name_leads_to_the_formula_and_to_its_chapter(tmp_path):
-    formulas.add_names(tmp_path, small_index(tmp_path, ["Rules"]))
-    text = (tmp_path / "searchindex.js").read_text(encoding="utf-8")
-    titles = json.loads(formulas.INDEX.fullmatch(text)[1])["alltitles"]
-    both = [[1, "a-rule"], [0, "rules"]]
-    assert titles == {"A rule": both, "AR": both, "Rules": [[0, "rules"]]}
+def test_the_search_knows_a_section_by_all_its_names():
+    """And by each once; the page shows none of them, as the next test says."""
+    tree = chapter("A rule", "Rules")
+    extension.add_names(tree, "page", {"a-rule": ["A rule", "AR"], "rules": ["AR"]})
+    collector = WordCollector(tree, SearchEnglish({}))
+    tree.walk(collector)
+    assert collector.found_titles == [
+        ("A rule", "a-rule"),
+        ("AR", "a-rule"),
+        ("Rules", "rules"),
+        ("AR", "rules"),
+    ]
 
 
-def test_a_heading_that_is_gone_is_found(tmp_path):
-    small_index(tmp_path, ["Other rules"])
-    with pytest.raises(ValueError, match="A rule is taught in one below 'Rules'"):
-        formulas.add_names(tmp_path, tmp_path)
+def test_names_for_the_search_are_not_shown(book):
+    """The page of formulas has one heading for each."""
+    text = (book / f"{formulas.DOCUMENT}.html").read_text(encoding="utf-8")
+    headings = re.findall(r"<h3>(.*?)<a", text)
+    assert [html.unescape(heading) for heading in headings] == [
+        formula["name"] for formula in FORMULAS
+    ]
+
+
+def test_a_heading_that_is_gone_is_found():
+    with pytest.raises(ExtensionError, match="AR is taught in page below #rules"):
+        extension.add_names(chapter("Other rules"), "page", {"rules": ["AR"]})
 
 
 def found(page, name):

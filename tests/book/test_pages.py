@@ -17,13 +17,16 @@ import xml.etree.ElementTree as ET
 import pytest
 import yaml
 
-from book import changelog, feed, page_parts
+from book import changelog, facts, feed
+from book.said import LONGEST, PICTURE, plain, shortened
+from book.sitemap import sitemap
 from course import address, toc
 from tests.browser import look
 from tests.fixtures import ROOT, run_build
 
 PAGES = toc.pages()
-NOW = page_parts.facts(ROOT)
+NOW = facts.facts(ROOT)
+CFF = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
 SITE = address.site(NOW["url"])
 MAP = "{http://www.sitemaps.org/schemas/sitemap/0.9}"
 ATOM = f"{{{feed.NAMESPACE}}}"
@@ -47,11 +50,11 @@ def test_the_head_describes_the_page(book, page):
     text, home = read(book, page), f"{SITE}{page}.html"
     said = meta(text)
     assert text.count('rel="canonical"') == 1
-    assert f'<link rel="canonical" href="{home}">' in text
+    assert f'<link rel="canonical" href="{home}" />' in text
     assert said["og:url"] == home
     assert said["og:image"] == f"{SITE}_static/social.png"
     assert said["twitter:card"] == "summary_large_image"
-    assert 50 < len(said["description"]) <= page_parts.LONGEST
+    assert 50 < len(said["description"]) <= LONGEST
     assert said["og:description"] == said["description"]
     assert not re.search(r"\\|\$|\n|<", said["description"] + said["og:title"])
 
@@ -70,7 +73,7 @@ def test_the_first_page_shares_the_card_of_the_landing_page(book):
 def test_the_picture_of_a_shared_link(book):
     data = (book / "_static" / "social.png").read_bytes()
     assert data[:8] == b"\x89PNG\r\n\x1a\n"
-    size = (page_parts.PICTURE["width"], page_parts.PICTURE["height"])
+    size = (PICTURE["width"], PICTURE["height"])
     assert struct.unpack(">II", data[16:24]) == size == (1200, 630)
     assert len(data) < 100_000
 
@@ -84,14 +87,40 @@ def test_the_picture_of_a_shared_link(book):
     ],
 )
 def test_formulas_become_plain_text(text, shown):
-    assert page_parts.plain(text) == shown
+    assert plain(text) == shown
 
 
 def test_a_long_description_ends_with_a_sentence_or_a_word():
     text = "One sentence here. " + "another word " * 20
-    assert page_parts.shortened(text, 45) == "One sentence here."
-    assert page_parts.shortened("many words, and more of them", 13) == "many words…"
-    assert page_parts.shortened("short", 13) == "short"
+    assert shortened(text, 45) == "One sentence here."
+    assert shortened("many words, and more of them", 13) == "many words…"
+    assert shortened("short", 13) == "short"
+
+
+# ------------------------------------------------------------ the live figures
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_loads_the_scripts_of_its_figures_alone(book, page):
+    """Each figure's and the host's, all there; none on a page without a figure."""
+    text = read(book, page)
+    shown = sorted(set(re.findall(r'class="attn-live" data-figure="(\w+)"', text)))
+    loaded = re.findall(r'(?:src|href)="([^"]+/(?:figures/[^"]+|live_host\.js))"', text)
+    names = ["live.css", "-".join(shown) + ".js", "live_host.js"] if shown else []
+    assert [path.rpartition("/")[2] for path in loaded] == names
+    folder = (book / page).parent
+    assert all((folder / path).is_file() for path in loaded)
+    assert 'class="attn-copy"' not in text
+
+
+def test_a_copy_is_the_very_same_box(book):
+    """The landing page shows the explorer of the second chapter."""
+    form = re.compile(
+        r'<div class="attn-live" data-figure="attention_explorer".*?</table></div>',
+        re.S,
+    )
+    (copy,) = form.findall(read(book, PAGES[0]))
+    assert copy == form.findall(read(book, "chapters/02_query_key_value"))[0]
 
 
 # -------------------------------------------------------------------- the footer
@@ -100,11 +129,17 @@ def test_a_long_description_ends_with_a_sentence_or_a_word():
 @pytest.mark.parametrize("page", [*PAGES, "search"])
 def test_the_footer_names_the_build(book, page):
     text = read(book, page)
-    assert text.count('<div class="footer-item page-parts">') == 1
+    assert text.count('<div class="page-parts">') == 1
     assert f"Version {NOW['version']}" in text
     assert re.search(r"built on <time datetime=\"\d{4}-\d\d-\d\d\">", text)
     if NOW["commit"]:
         assert f'{NOW["url"]}/commit/{NOW["commit"]}"><code>{NOW["commit"][:7]}' in text
+
+
+def test_versions_are_named_where_a_workflow_publishes_them(book):
+    """A book of this machine leads to none: see also the book of a fork."""
+    assert not NOW["is_published"]
+    assert not any("All versions" in read(book, page) for page in PAGES)
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -115,7 +150,7 @@ def test_edit_leads_to_a_file_that_is_there(book, page):
 
 
 def test_made_pages_lead_to_what_they_are_made_from():
-    places = [page_parts.source(ROOT, page) for page in PAGES]
+    places = [facts.source(ROOT, page) for page in PAGES]
     assert "exercises/06_complexity.ipynb" in places
     assert "chapters/formulas.yml" in places
     assert not any(place.startswith("chapters/exercises/") for place in places)
@@ -142,12 +177,11 @@ def test_cite_opens_without_script_and_network(browser, on_disk):
         assert entry.is_visible()
         text = entry.inner_text()
         assert not [line for line in seen.troubles if line.startswith("asks for")]
-    cff = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
     assert text.startswith("@software{")
     assert text.count("{") == text.count("}")
-    assert f"title = {{{{{cff['title']}}}}}" in text
+    assert f"title = {{{{{CFF['title']}}}}}" in text
     assert f"version = {{{NOW['version']}}}" in text
-    assert f"year = {{{str(cff['date-released'])[:4]}}}" in text
+    assert f"year = {{{str(CFF['date-released'])[:4]}}}" in text
     assert f"url = {{{SITE}chapters/glossary.html}}" in text
 
 
@@ -223,8 +257,8 @@ def test_a_changelog_without_a_version_is_refused():
 def test_the_newest_version_is_that_of_the_package():
     text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     version, day, _ = next(changelog.versions(text))
-    assert version == NOW["version"] == NOW["cff"]["version"]
-    assert day == str(NOW["cff"]["date-released"])
+    assert version == NOW["version"] == CFF["version"]
+    assert day == str(CFF["date-released"])
 
 
 # ---------------------------------------------------- what the build is made from
@@ -232,7 +266,7 @@ def test_the_newest_version_is_that_of_the_package():
 
 def test_the_day_is_that_of_source_date_epoch(monkeypatch):
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1000000000")
-    assert page_parts.facts(ROOT)["day"] == "2001-09-09"
+    assert facts.facts(ROOT)["day"] == "2001-09-09"
 
 
 def copy_of_files(folder):
@@ -245,16 +279,16 @@ def test_a_folder_without_git_names_no_commit(tmp_path, monkeypatch):
     """A zip from GitHub, say: the version is known, the commit is not."""
     copy_of_files(tmp_path)
     monkeypatch.setenv("GITHUB_SHA", "a" * 40)  # of another repository, then
-    now = page_parts.facts(tmp_path)
+    now = facts.facts(tmp_path)
     assert not now["commit"]
-    assert "commit" not in page_parts.build_line(now)
-    assert f"Version {NOW['version']}" in page_parts.build_line(now)
-    assert "<lastmod>" not in page_parts.sitemap(tmp_path, ["chapters/x"], now)
+    assert "commit" not in facts.build_line(now)
+    assert f"Version {NOW['version']}" in facts.build_line(now)
+    assert "<lastmod>" not in sitemap(tmp_path, ["chapters/x"], SITE)
 
 
 def test_a_machine_without_git_is_no_fault(monkeypatch):
     monkeypatch.setenv("PATH", "/nowhere")
-    assert page_parts.git(ROOT, "rev-parse", "HEAD") is None
+    assert facts.git(ROOT, "rev-parse", "HEAD") is None
 
 
 NOON = "2030-02-02T12:00:00+00:00"
@@ -290,31 +324,30 @@ def checkout(tmp_path, monkeypatch):
 
 
 def test_a_checkout_names_its_commit(checkout, monkeypatch):
-    now = page_parts.facts(checkout)
+    now = facts.facts(checkout)
     assert re.fullmatch("[0-9a-f]{40}", now["commit"])
     assert not now["changed"]
-    assert "changes" not in page_parts.build_line(now)
+    assert "changes" not in facts.build_line(now)
     (checkout / "chapters" / "one.md").write_text("# Two\n")
-    assert "with changes since" in page_parts.build_line(page_parts.facts(checkout))
+    assert "with changes since" in facts.build_line(facts.facts(checkout))
     # A workflow writes addresses before it builds: these are no changes of the text.
     monkeypatch.setenv("GITHUB_SHA", "b" * 40)
-    now = page_parts.facts(checkout)
+    now = facts.facts(checkout)
     assert now["commit"] == "b" * 40
-    assert "changes" not in page_parts.build_line(now)
+    assert "changes" not in facts.build_line(now)
 
 
 def test_days_in_the_sitemap_are_those_of_the_commits(checkout, tmp_path):
-    now = page_parts.facts(checkout)
-    text = page_parts.sitemap(checkout, ["chapters/one"], now)
+    text = sitemap(checkout, ["chapters/one"], SITE)
     assert "<lastmod>2030-02-02</lastmod>" in text
     shallow = tmp_path / "shallow"
     git(tmp_path, "clone", "--quiet", "--depth", "1", checkout.as_uri(), str(shallow))
-    assert "<lastmod>" not in page_parts.sitemap(shallow, ["chapters/one"], now)
+    assert "<lastmod>" not in sitemap(shallow, ["chapters/one"], SITE)
 
 
 def test_a_folder_in_a_checkout_is_no_checkout(checkout):
-    assert page_parts.is_checkout(checkout)
-    assert not page_parts.is_checkout(checkout / "chapters")
+    assert facts.is_checkout(checkout)
+    assert not facts.is_checkout(checkout / "chapters")
 
 
 def files(folder):

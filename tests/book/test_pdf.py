@@ -82,7 +82,7 @@ def test_every_heading_has_a_bookmark(book, printed):
     for page in PAGES:
         text = pdf.ARTICLE.search(pdf.read(book, page))[1]
         plain = (re.sub("<[^>]+>", "", part) for part in HEADINGS.findall(text))
-        wanted += [pdf.page_parts.plain(html.unescape(part)) for part in plain]
+        wanted += [pdf.plain(html.unescape(part)) for part in plain]
     found = titles(path)
     assert [title for _, title in found] == wanted
     assert "RNN comparison: attention and recurrent networks" in wanted

@@ -99,7 +99,7 @@ def test_the_book_of_a_fork_leads_to_the_fork(tree, tmp_path):
     shutil.copytree(
         ROOT / "book" / "static" / "vendor", tree / "book" / "static" / "vendor"
     )
-    new = address.checked(FORK, "spring")
+    new = address.checked(FORK, "spring", "0123456")  # as a workflow does
     address.apply(tree, new)
     done = run_build(tmp_path / "html", tree)
     assert done.returncode == 0, done.stderr
@@ -113,6 +113,7 @@ def test_the_book_of_a_fork_leads_to_the_fork(tree, tmp_path):
         text = texts[tmp_path / "html" / f"{page}.html"]
         assert f"{FORK}/issues/new?" in text
         assert f"{FORK}/edit/spring/" in text
+        assert text.count(f'<a href="{address.site(FORK)}versions.html">') == 1
         if (tree / f"{page}.ipynb").exists():
             assert f"mybinder.org/v2/gh/{name}/spring?urlpath=lab/tree/{page}" in text
             assert f"research.google.com/github/{name}/blob/spring/{page}" in text
