@@ -313,6 +313,13 @@ HARD_LOOKUP = Exercise(
             "You searched for the best question of each token, along the first "
             "axis: each question, a row of the scores, looks for its best token.",
         ),
+        Mistake(
+            lambda query, key, value: reference_attention(
+                query, key, value, scale=1000.0
+            ),
+            "You made a softmax very sharp: two scores that lie close together "
+            "still share the weight, where a hard look-up takes one value as it is.",
+        ),
     ),
 )
 

@@ -463,6 +463,13 @@ PENALISED_WEIGHTS = Exercise(
             "Your formula is right for small scores, but exp overflows on very large "
             "ones, and inf / inf is NaN: subtract the largest score of each row first.",
         ),
+        Mistake(
+            lambda query, key, penalty: softmax(
+                scaled(query, key) * np.where(np.isinf(penalty), 1, penalty)
+            ),
+            "You multiplied the scores by the penalty, where it is finite: it is "
+            "added, so that 0 changes nothing and -inf leaves nothing.",
+        ),
     ),
 )
 

@@ -622,6 +622,15 @@ SOFTMAX_JACOBIAN = Exercise(
             "You used w (1 - w) beside the diagonal as well: there the derivative is "
             "minus the product of the two weights.",
         ),
+        Mistake(
+            lambda weights: (
+                np.eye(weights.shape[-1])
+                - weights[..., None, :]
+                + 0 * weights[..., None]
+            ),
+            "You left out the factor in front: a weight near 0 hardly changes, "
+            "whichever score moves, and your entries do not shrink with it.",
+        ),
     ),
 )
 

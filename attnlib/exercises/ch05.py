@@ -494,6 +494,23 @@ GROUPED_ATTENTION = Exercise(
             "You normalised over the queries: the columns of your weights sum to 1, "
             "the rows do not.",
         ),
+        Mistake(
+            lambda query, key, value: with_repeated(
+                query,
+                key,
+                value,
+                lambda x, group: x[
+                    ...,
+                    np.minimum(
+                        np.arange(x.shape[-3] * group) // x.shape[-3], x.shape[-3] - 1
+                    ),
+                    :,
+                    :,
+                ],
+            ),
+            "You divided the number of a query head by that of the key-value heads:"
+            " neighbours share one, so you divide by the size of a group.",
+        ),
     ),
 )
 
@@ -559,6 +576,14 @@ HEAD_TERMS = Exercise(
             ),
             "You divided by the number of heads: the terms are added, not averaged, so "
             "yours do not sum to the layer's output.",
+        ),
+        Mistake(
+            lambda heads, W_O: (
+                heads @ W_O.reshape(heads.shape[-3], -1, heads.shape[-1]).mT
+            ),
+            "You cut W_O into blocks of D by E and swapped their axes, which tears "
+            "its rows apart: its rows are the joined features, E whole ones for "
+            "each head.",
         ),
     ),
 )

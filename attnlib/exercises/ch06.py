@@ -92,6 +92,11 @@ ATTENTION_FLOPS = Exercise(
             "You counted the softmax as well: the task asks for the two matrix "
             "products only.",
         ),
+        Mistake(
+            lambda *numbers: float(np.float32(attention_flops(*numbers))),
+            "Your count is rounded, as float32 does above 2**24: count in whole "
+            "numbers, as Python's int does by itself.",
+        ),
     ),
 )
 
@@ -295,6 +300,16 @@ KV_CACHE_SIZE = Exercise(
             bytes_but(lambda heads, kv_heads: heads / kv_heads),
             "You took the ratio of the two numbers of heads, which is how many queries "
             "share one: stored are the key-value heads themselves.",
+        ),
+        Mistake(
+            bytes_but(lambda heads, kv_heads: kv_heads + heads / 2),
+            "You stored the queries of all query heads as well: an old query is "
+            "never asked again, so only keys and values stay.",
+        ),
+        Mistake(
+            lambda *numbers: float(np.float32(kv_cache_size(*numbers))),
+            "Your count is rounded, as float32 does above 2**24: count in whole "
+            "numbers, as Python's int does by itself.",
         ),
     ),
 )
@@ -569,8 +584,8 @@ ABSORB_BLOCK = Exercise(
         ),
         Mistake(
             turned_round,
-            "You turned the factor round: it is exp(old - new), at most 1, since a "
-            "higher maximum makes the old sums smaller.",
+            "You turned the factor round, with a guard for the first block: it is "
+            "at most 1, since a higher maximum makes the old sums smaller.",
         ),
         Mistake(
             lambda *args: step(*args, block_own=True),

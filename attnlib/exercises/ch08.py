@@ -358,6 +358,13 @@ CROSS_ENTROPY_GRADIENT = Exercise(
             "You subtracted 1 at p[:, targets]: that takes it from every position for "
             "the true characters of all. Each row has one: p[np.arange(N), targets].",
         ),
+        Mistake(
+            lambda logits, targets: (
+                cross_entropy_gradient(logits, targets) * len(logits) / logits.shape[-1]
+            ),
+            "You divided by the number of characters: the loss is the mean over the"
+            " positions, so your gradient is divided by their number.",
+        ),
     ),
 )
 
@@ -508,8 +515,8 @@ SMOOTHED_CROSS_ENTROPY = Exercise(
         ),
         Mistake(
             smoothed(lambda hot, V, e: (1 - e) * hot + (1 - hot) * e / V),
-            "You gave the true character no share of the uniform part: its target "
-            "is 1 - epsilon + epsilon / V, and yours sums to less than 1.",
+            "You gave the true character no share of the uniform part, which is "
+            "spread over all characters: your target sums to less than 1.",
         ),
     ),
 )
@@ -620,6 +627,17 @@ SCORE_GRADIENT = Exercise(
             ),
             "You divided by the root of a width: the scale belongs to the step from "
             "queries and keys to scores, which comes later.",
+        ),
+        Mistake(
+            lambda weights, value, output_gradient: (
+                weights
+                * (
+                    output_gradient @ value.mT
+                    - (weights * (output_gradient @ value.mT)).sum(-2, keepdims=True)
+                )
+            ),
+            "You summed over the queries: the mean that is subtracted is one "
+            "query's own, over its keys, so that your rows sum to 0.",
         ),
     ),
 )

@@ -89,6 +89,11 @@ POOLED = Exercise(
             "You added 1 to every number of tokens: only an empty text needs another "
             "divisor than its own number.",
         ),
+        Mistake(
+            lambda x, real: np.sum(x * real[..., None], -2) / max(np.sum(real), 1),
+            "You divided by the number of real tokens of all texts: each text has a"
+            " number of its own, so your vectors shrink in a larger batch.",
+        ),
     ),
 )
 
@@ -498,6 +503,11 @@ POINTER_GRADIENT = Exercise(
             lambda query, key, target: (softmax(key @ query)[target] - 1) * key[target],
             "You used the true key alone: the scores of the other facts depend on the "
             "query, too.",
+        ),
+        Mistake(
+            lambda query, key, target: pointer_gradient(query, key, target) / len(key),
+            "You took a mean over the facts: their shares sum to 1 already, so what"
+            " they pull is added, and yours is too small by their number.",
         ),
     ),
 )

@@ -90,6 +90,11 @@ BLOCK_PARAMETERS = Exercise(
             "You gave both layers of the MLP a bias of D numbers: the first one "
             "leads to the hidden units, and has one for each of them.",
         ),
+        Mistake(
+            lambda *numbers: float(np.float32(block_parameters(*numbers))),
+            "Your count is rounded, as float32 does above 2**24: count in whole "
+            "numbers, as Python's int does by itself.",
+        ),
     ),
 )
 
@@ -206,6 +211,11 @@ LAYER_NORM = Exercise(
             lambda x, gain, bias, eps: norm_with(x, gain, gain * bias, eps),
             "You multiplied the bias by the gain as well: it is added last.",
         ),
+        Mistake(
+            lambda x, gain, bias, eps: layer_norm(x, gain, bias, eps**2),
+            "You squared eps: it stands beside the variance under the root as it "
+            "is, and yours hardly counts.",
+        ),
     ),
 )
 
@@ -306,6 +316,25 @@ MLP_AS_LOOKUP = Exercise(
             ),
             "You used a sigmoid: here relu makes the weights, which are 0 for a key "
             "that does not fit.",
+        ),
+        Mistake(
+            lambda x, key, key_bias, value: np.maximum(
+                (x @ key.T + key_bias) @ value, 0
+            ),
+            "You applied relu after the values: it makes the weights, so it stands "
+            "between the two layers.",
+        ),
+        Mistake(
+            lambda x, key, key_bias, value: (
+                np.maximum(x @ key.T / math.sqrt(x.shape[-1]) + key_bias, 0) @ value
+            ),
+            "You divided the products by the root of the width, as attention does, "
+            "and then added the bias: an MLP has no scale.",
+        ),
+        Mistake(
+            lambda x, key, key_bias, value: np.abs(x @ key.T + key_bias) @ value,
+            "You took the absolute value: with relu, a key that fits badly has the "
+            "weight 0 and does not answer.",
         ),
     ),
 )
