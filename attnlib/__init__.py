@@ -11,6 +11,7 @@ matplotlib, are loaded when one is first asked for.
 """
 
 import importlib
+import typing
 
 from attnlib.attention import (
     attention_scores,
@@ -87,13 +88,19 @@ __all__ = [
 ]
 
 _FIGURES = ("plot_attention", "plot_heads", "plot_mask", "plot_roofline", "use_style")
+if typing.TYPE_CHECKING:  # a checker takes every name for one of __getattr__
+    from attnlib.plotting import plot_attention as plot_attention
+    from attnlib.plotting import plot_heads as plot_heads
+    from attnlib.plotting import plot_mask as plot_mask
+    from attnlib.plotting import plot_roofline as plot_roofline
+    from attnlib.plotting import use_style as use_style
+else:
+
+    def __getattr__(name):
+        if name in _FIGURES:
+            return getattr(importlib.import_module("attnlib.plotting"), name)
+        raise AttributeError(f"module 'attnlib' has no attribute {name!r}")
 
 
-def __getattr__(name):
-    if name in _FIGURES:
-        return getattr(importlib.import_module("attnlib.plotting"), name)
-    raise AttributeError(f"module 'attnlib' has no attribute {name!r}")
-
-
-def __dir__():
+def __dir__() -> list[str]:
     return sorted({*globals(), *_FIGURES})

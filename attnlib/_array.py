@@ -1,6 +1,7 @@
 """Array libraries: the only room that knows which one an array came from."""
 
 import math
+import typing
 
 import numpy as np
 from array_api_compat import (
@@ -14,6 +15,7 @@ from array_api_compat import (
 from array_api_compat import is_torch_array as is_torch
 
 __all__ = [
+    "Array",
     "array_namespace",
     "broadcast_shapes",
     "copy",
@@ -37,6 +39,8 @@ __all__ = [
     "transpose",
     "widen",
 ]
+
+Array = typing.Any  # NumPy's, torch's and JAX's arrays have no class in common
 
 
 def to_numpy(x):

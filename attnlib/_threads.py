@@ -50,6 +50,10 @@ class OneBlasThread:
     """Holds BLAS to one thread while any call is inside; the last one out lets go."""
 
     def __init__(self):
+        self.start_afresh()
+
+    def start_afresh(self):
+        """No call is inside, and nobody holds the lock."""
         self.lock, self.inside, self.limit = threading.Lock(), 0, None
 
     def __enter__(self):
@@ -65,10 +69,10 @@ class OneBlasThread:
                 self.limit.restore_original_limits()
 
     def forget(self):
-        """Start afresh in a forked child, where no other thread is inside."""
+        """Let go in a forked child, which has none of its parent's other threads."""
         if self.inside:
             self.limit.restore_original_limits()
-        self.__init__()
+        self.start_afresh()
 
 
 one_blas_thread = OneBlasThread()

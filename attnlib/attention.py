@@ -9,13 +9,20 @@ Source: Vaswani et al. 2017, https://arxiv.org/abs/1706.03762.
 
 import math
 
-from attnlib._array import array_namespace, is_finite, is_traced, transpose, widen
+from attnlib._array import (
+    Array,
+    array_namespace,
+    is_finite,
+    is_traced,
+    transpose,
+    widen,
+)
 from attnlib._checks import as_integer, check_data, check_features, check_mask_kind
 from attnlib.hidden import masked_products, mix
 from attnlib.masks import resolve_causal
 
 
-def softmax(x, axis=-1):
+def softmax(x: Array, axis: int = -1) -> Array:
     """exp(x) / sum(exp(x)) along `axis`: positive shares that sum to 1.
 
     The maximum is subtracted first, which changes nothing but keeps exp finite. Where
@@ -38,7 +45,14 @@ def softmax(x, axis=-1):
     return exps / nonzero(total)
 
 
-def attention_scores(query, key, attn_mask=None, *, scale=None, softcap=None):
+def attention_scores(
+    query: Array,
+    key: Array,
+    attn_mask: Array | None = None,
+    *,
+    scale: float | None = None,
+    softcap: float | None = None,
+) -> Array:
     """query @ key^T * scale, with -inf or a penalty where `attn_mask` says so.
 
     query (..., L, E), key (..., S, E) -> scores (..., L, S); leading axes broadcast.
@@ -59,8 +73,14 @@ def attention_scores(query, key, attn_mask=None, *, scale=None, softcap=None):
 
 
 def attention_weights(
-    query, key, attn_mask=None, *, is_causal=False, scale=None, softcap=None
-):
+    query: Array,
+    key: Array,
+    attn_mask: Array | None = None,
+    *,
+    is_causal: bool = False,
+    scale: float | None = None,
+    softcap: float | None = None,
+) -> Array:
     """softmax(attention_scores): how much each query takes from each key.
 
     query (..., L, E), key (..., S, E) -> weights (..., L, S), in query's dtype; each
@@ -76,8 +96,15 @@ def attention_weights(
 
 
 def reference_attention(
-    query, key, value, attn_mask=None, *, is_causal=False, scale=None, softcap=None
-):
+    query: Array,
+    key: Array,
+    value: Array,
+    attn_mask: Array | None = None,
+    *,
+    is_causal: bool = False,
+    scale: float | None = None,
+    softcap: float | None = None,
+) -> Array:
     """attention_weights @ value, as the equation says; stores all L x S weights.
 
     query (..., L, E), key (..., S, E), value (..., S, Ev) -> (..., L, Ev), in query's

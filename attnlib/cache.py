@@ -5,6 +5,7 @@ import threading
 import typing
 
 from attnlib._array import (
+    Array,
     array_namespace,
     copy,
     creation,
@@ -31,8 +32,8 @@ class KVCache:
     the same past gets a store of its own.
     """
 
-    key: typing.Any
-    value: typing.Any
+    key: Array
+    value: Array
     _store: typing.Any = dataclasses.field(
         init=False, repr=False, compare=False, default=None
     )
@@ -53,7 +54,7 @@ class KVCache:
         """Copy and pickle key and value, not the right to the store behind them."""
         return KVCache, (self.key, self.value)
 
-    def append(self, key, value):
+    def append(self, key: Array, value: Array) -> "KVCache":
         """Return the cache with key (..., n, E) and value (..., n, Ev) at its end."""
         new = unchecked(key, value)
         new._check()
@@ -85,12 +86,12 @@ class KVCache:
             object.__setattr__(self, name, field)  # a frozen class refuses its own, too
 
     @property
-    def length(self):
+    def length(self) -> int:
         """The number of tokens held, S."""
         return self.key.shape[-2]
 
     @property
-    def nbytes(self):
+    def nbytes(self) -> int:
         """Bytes of key and value together; the store may be twice as large."""
         return nbytes(self.key) + nbytes(self.value)
 

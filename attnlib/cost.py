@@ -18,11 +18,11 @@ class Cost(typing.NamedTuple):
     bytes: int
 
     @property
-    def intensity(self):
+    def intensity(self) -> float:
         """FLOPs per byte; inf where no byte moves."""
         return self.flops / self.bytes if self.bytes else float("inf")
 
-    def __add__(self, other):
+    def __add__(self, other: "Cost") -> "Cost":
         """Return both, one after the other."""
         return Cost(self.flops + other.flops, self.bytes + other.bytes)
 
@@ -36,18 +36,18 @@ class Device(typing.NamedTuple):
 
 
 def attention_cost(
-    L,
-    S,
-    E,
-    Ev=None,
+    L: int,
+    S: int,
+    E: int,
+    Ev: int | None = None,
     *,
-    num_heads=1,
-    num_kv_heads=None,
-    batch=1,
-    itemsize=4,
-    is_causal=False,
-    stored_weights=False,
-):
+    num_heads: int = 1,
+    num_kv_heads: int | None = None,
+    batch: int = 1,
+    itemsize: int = 4,
+    is_causal: bool = False,
+    stored_weights: bool = False,
+) -> Cost:
     """Count scaled_dot_product_attention with L queries and S keys per head.
 
     FLOPs: 2 (E + Ev) per pair of query and key that may meet (Ev defaults to E): all
@@ -76,7 +76,9 @@ def attention_cost(
     )
 
 
-def linear_cost(rows, features_in, features_out, *, itemsize=4):
+def linear_cost(
+    rows: int, features_in: int, features_out: int, *, itemsize: int = 4
+) -> Cost:
     """Count a matrix product (rows, in) @ (in, out), its weights read once."""
     rows, fan_in, fan_out, itemsize = _whole(
         rows=rows, features_in=features_in, features_out=features_out, itemsize=itemsize
@@ -86,17 +88,17 @@ def linear_cost(rows, features_in, features_out, *, itemsize=4):
 
 
 def multi_head_cost(
-    L,
-    S,
-    D,
+    L: int,
+    S: int,
+    D: int,
     *,
-    num_heads,
-    num_kv_heads=None,
-    batch=1,
-    itemsize=4,
-    is_causal=False,
-    stored_weights=False,
-):
+    num_heads: int,
+    num_kv_heads: int | None = None,
+    batch: int = 1,
+    itemsize: int = 4,
+    is_causal: bool = False,
+    stored_weights: bool = False,
+) -> Cost:
     """Count multi_head_attention of width D with heads of width D / num_heads.
 
     The four projections (2 L D**2 FLOPs each for queries and output, and for keys and
@@ -127,7 +129,7 @@ def multi_head_cost(
     return query_or_output + key_or_value + key_or_value + heads + query_or_output
 
 
-def lstm_cost(L, D, N, *, batch=1, itemsize=4):
+def lstm_cost(L: int, D: int, N: int, *, batch: int = 1, itemsize: int = 4) -> Cost:
     """Count one LSTM layer of N hidden features over L steps of D inputs.
 
     FLOPs: 8 N (D + N) per step. Bytes: inputs, outputs and state, and the weights once
@@ -138,7 +140,16 @@ def lstm_cost(L, D, N, *, batch=1, itemsize=4):
     return Cost(L * batch * 8 * N * (D + N), itemsize * numbers)
 
 
-def kv_cache_bytes(S, E, Ev=None, *, num_layers=1, num_kv_heads=1, batch=1, itemsize=2):
+def kv_cache_bytes(
+    S: int,
+    E: int,
+    Ev: int | None = None,
+    *,
+    num_layers: int = 1,
+    num_kv_heads: int = 1,
+    batch: int = 1,
+    itemsize: int = 2,
+) -> int:
     """Bytes of keys and values of S tokens: layers x heads x S x (E + Ev) x itemsize.
 
     `itemsize` is 2 for float16 and bfloat16, 4 for float32. Ev defaults to E.
@@ -155,7 +166,7 @@ def kv_cache_bytes(S, E, Ev=None, *, num_layers=1, num_kv_heads=1, batch=1, item
     return batch * num_layers * kv * S * (E + Ev) * itemsize
 
 
-def attainable_seconds(cost, device):
+def attainable_seconds(cost: Cost, device: Device) -> float:
     """The roofline: seconds at least, whichever of arithmetic and memory is slower."""
     return max(cost.flops / device.peak_flops, cost.bytes / device.bandwidth)
 

@@ -7,6 +7,7 @@ the rounding of another order of summation.
 import math
 
 from attnlib._array import (
+    Array,
     broadcast_shapes,
     has_tangent,
     is_differentiated,
@@ -27,8 +28,15 @@ FEW, SINGLE = 2**14, 1
 
 
 def fused_attention(
-    query, key, value, attn_mask=None, *, is_causal=False, scale=None, softcap=None
-):
+    query: Array,
+    key: Array,
+    value: Array,
+    attn_mask: Array | None = None,
+    *,
+    is_causal: bool = False,
+    scale: float | None = None,
+    softcap: float | None = None,
+) -> Array:
     """Attention by the fastest kernel at hand; arguments of `reference_attention`.
 
     NumPy and torch only (TypeError). The NumPy kernel uses OMP_NUM_THREADS threads, or
@@ -123,14 +131,13 @@ def torch_attention(query, key, value, attn_mask, is_causal, scale):
     if 0 in (*lead, L, S, Ev):
         return empty_state(query, key, value).output.to(query.dtype)
     shared = shared_axes(key, value, len(lead)) if kernel_shares_heads(query) else 0
-    split = len(lead) - shared
-    grouped = split < len(lead)
-    N = math.prod(lead[: split - 1]) if split else 1
+    split = len(lead) - shared  # lead: the axes of N, one of key heads, those shared
+    N = math.prod(lead[: max(split - 1, 0)])
 
     def fold(x, own):  # (..., rows, columns) -> (N, H, rows, columns)
         return x.expand(*own, *x.shape[-2:]).reshape(N, -1, *x.shape[-2:])
 
-    key_lead = lead[:split] + (1,) * (len(lead) - split)
+    key_lead = lead[:split] + (1,) * shared  # not copied for each query head
     if attn_mask is not None:
         attn_mask = fold(additive(attn_mask, query), lead).expand(-1, -1, L, S)
     width = max(query.shape[-1], Ev)  # the kernels want one width: E = Ev
@@ -141,7 +148,7 @@ def torch_attention(query, key, value, attn_mask, is_causal, scale):
         attn_mask,
         is_causal=is_causal,
         scale=scale,
-        enable_gqa=grouped,
+        enable_gqa=shared > 0,
     )
     return output[..., :Ev].reshape(*lead, L, Ev)
 

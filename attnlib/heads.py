@@ -6,12 +6,12 @@ key-value heads: Ainslie et al. 2023, https://arxiv.org/abs/2305.13245.
 
 import typing
 
-from attnlib._array import array_namespace, transpose
+from attnlib._array import Array, array_namespace, transpose
 from attnlib._checks import check_count, check_data, check_head_counts
-from attnlib.sdpa import scaled_dot_product_attention
+from attnlib.sdpa import Implementation, scaled_dot_product_attention
 
 
-def split_heads(x, num_heads):
+def split_heads(x: Array, num_heads: int) -> Array:
     """(..., L, H*E) -> (..., H, L, E): head h gets features h*E to (h+1)*E."""
     check_data(x=x)
     check_count("num_heads", num_heads, least=1)
@@ -26,7 +26,7 @@ def split_heads(x, num_heads):
     return swap_heads(heads)
 
 
-def merge_heads(x):
+def merge_heads(x: Array) -> Array:
     """(..., H, L, E) -> (..., L, H*E): the heads side by side; undoes split_heads."""
     check_data(x=x, min_ndim=3)
     *lead, H, L, E = x.shape
@@ -47,28 +47,28 @@ class MultiHeadParams(typing.NamedTuple):
     out_proj_weight (D, H*Ev). A bias of None is left out.
     """
 
-    q_proj_weight: typing.Any
-    k_proj_weight: typing.Any
-    v_proj_weight: typing.Any
-    out_proj_weight: typing.Any
-    q_proj_bias: typing.Any = None
-    k_proj_bias: typing.Any = None
-    v_proj_bias: typing.Any = None
-    out_proj_bias: typing.Any = None
+    q_proj_weight: Array
+    k_proj_weight: Array
+    v_proj_weight: Array
+    out_proj_weight: Array
+    q_proj_bias: Array | None = None
+    k_proj_bias: Array | None = None
+    v_proj_bias: Array | None = None
+    out_proj_bias: Array | None = None
 
 
 def multi_head_attention(
-    query,
-    key,
-    value,
-    params,
+    query: Array,
+    key: Array,
+    value: Array,
+    params: MultiHeadParams,
     *,
-    num_heads,
-    num_kv_heads=None,
-    attn_mask=None,
-    is_causal=False,
-    implementation=None,
-):
+    num_heads: int,
+    num_kv_heads: int | None = None,
+    attn_mask: Array | None = None,
+    is_causal: bool = False,
+    implementation: Implementation | None = None,
+) -> Array:
     """Project, split into heads, attend in each, join the outputs, project.
 
     query (..., L, D), key (..., S, Dk), value (..., S, Dv) -> (..., L, D). Every head

@@ -6,8 +6,10 @@ with 7 keys already in a cache, the next query has offset 7.
 """
 
 import math
+from collections.abc import Sequence
 
 from attnlib._array import (
+    Array,
     array_namespace,
     broadcast_shapes,
     creation,
@@ -18,7 +20,9 @@ from attnlib._array import (
 from attnlib._checks import as_integer, check_array, check_count
 
 
-def causal_mask(L, S=None, *, offset=0, like=None):
+def causal_mask(
+    L: int, S: int | None = None, *, offset: int | Array = 0, like: Array | None = None
+) -> Array:
     """Let query i attend to keys j <= i + offset: bool (..., L, S).
 
     S defaults to L. `offset` is an int, or an integer array that broadcasts against
@@ -29,7 +33,15 @@ def causal_mask(L, S=None, *, offset=0, like=None):
     return sliding_window_mask(L, S, right=0, offset=offset, like=like)
 
 
-def sliding_window_mask(L, S=None, *, left=None, right=None, offset=0, like=None):
+def sliding_window_mask(
+    L: int,
+    S: int | None = None,
+    *,
+    left: int | None = None,
+    right: int | None = None,
+    offset: int | Array = 0,
+    like: Array | None = None,
+) -> Array:
     """Let query i attend to keys i + offset - left <= j <= i + offset + right.
 
     bool (..., L, S). None leaves that side open, so `left=None, right=0` is the causal
@@ -52,7 +64,9 @@ def sliding_window_mask(L, S=None, *, left=None, right=None, offset=0, like=None
     return mask
 
 
-def padding_mask(lengths, S, *, like=None):
+def padding_mask(
+    lengths: Sequence[int] | Array, S: int, *, like: Array | None = None
+) -> Array:
     """Let every query attend to the first `lengths` of S keys: bool (..., 1, S).
 
     `lengths` holds integers, shape (...,): a list, or an array. For scores with a heads
@@ -73,7 +87,14 @@ def padding_mask(lengths, S, *, like=None):
     return xp.arange(S, **where) < lengths[..., None, None]
 
 
-def alibi_bias(num_heads, L, S=None, *, offset=0, like=None):
+def alibi_bias(
+    num_heads: int,
+    L: int,
+    S: int | None = None,
+    *,
+    offset: int | Array = 0,
+    like: Array | None = None,
+) -> Array:
     """Penalise distance: float (H, L, S), -slope[h] * |i + offset - j|.
 
     The slopes are 2**(-8/H), 2**(-16/H), ... for H a power of two; for another H, those
@@ -96,7 +117,7 @@ def alibi_bias(num_heads, L, S=None, *, offset=0, like=None):
     return xp.astype(-slopes[:, None, None] * distance, dtype, copy=False)
 
 
-def combine_masks(*masks):
+def combine_masks(*masks: Array | None) -> Array:  # or None, from nothing but None
     """Let a query attend where every one of the boolean masks lets it.
 
     None is ignored; with nothing but None the result is None. Masks broadcast.

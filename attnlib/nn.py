@@ -16,7 +16,14 @@ class MultiHeadAttention(torch.nn.Module):
     quantized layers may stand in their place.
     """
 
-    def __init__(self, embed_dim, num_heads, num_kv_heads=None, *, bias=True):
+    def __init__(
+        self,
+        embed_dim: int,
+        num_heads: int,
+        num_kv_heads: int | None = None,
+        *,
+        bias: bool = True,
+    ) -> None:
         super().__init__()
         num_kv_heads = num_heads if num_kv_heads is None else num_kv_heads
         check_head_counts(num_heads, num_kv_heads)
@@ -33,14 +40,22 @@ class MultiHeadAttention(torch.nn.Module):
         self.out_proj = torch.nn.Linear(embed_dim, embed_dim, bias=bias)
 
     @property
-    def params(self):
+    def params(self) -> MultiHeadParams:
         """The weights and biases as MultiHeadParams."""
         layers = (self.q_proj, self.k_proj, self.v_proj, self.out_proj)
         return MultiHeadParams(
             *(layer.weight for layer in layers), *(layer.bias for layer in layers)
         )
 
-    def forward(self, query, key=None, value=None, *, attn_mask=None, is_causal=False):
+    def forward(
+        self,
+        query: torch.Tensor,
+        key: torch.Tensor | None = None,
+        value: torch.Tensor | None = None,
+        *,
+        attn_mask: torch.Tensor | None = None,
+        is_causal: bool = False,
+    ) -> torch.Tensor:
         """Attend from query to key and value; alone, query attends to itself."""
         key = query if key is None else key
         value = key if value is None else value

@@ -66,7 +66,8 @@ def numpy_attention(query, key, value, attn_mask, is_causal, scale, softcap):
         attend_block(block, rooms, longest[*heads].max())
 
     threads = thread_count() if math.prod(lead) * L * S >= 4 * ROWS * KEYS else 1
-    run_all(attend, places((*lead, L), S, key.shape[-1] + Ev, threads), threads)
+    places = cut((*lead, L), S, key.shape[-1] + Ev, threads)
+    run_all(attend, places, threads)
     return output
 
 
@@ -83,7 +84,7 @@ def longest_row(x):
     return np.sqrt(squares + x.shape[-1] * np.finfo(wide).tiny)  # some may underflow
 
 
-def places(shape, S, width, threads):
+def cut(shape, S, width, threads):
     """Cut queries of the shape (..., L) into blocks of a few rows, or of a few heads.
 
     A block's scores with KEYS keys fill a tile or less, as do its keys and values,
@@ -92,12 +93,14 @@ def places(shape, S, width, threads):
     """
     columns = min(S, KEYS)
     share = max(256, math.prod(shape) // (2 * threads))
-    most, ranges = min(ROWS * KEYS // columns, share), []
-    for n in reversed(shape):
+    most = min(ROWS * KEYS // columns, share)  # rows of a block, over all its heads
+    most_heads = ROWS * KEYS // (columns * width)  # whose keys and values fill a tile
+    slices = []  # of each axis
+    for n in reversed(shape):  # L first: the fewer rows of a head, the more heads
         step = math.ceil(n / math.ceil(n / most))  # blocks of about equal size
-        ranges.insert(0, [slice(i, min(i + step, n)) for i in range(0, n, step)])
-        most = max(1, min(most // step, ROWS * KEYS // (columns * width)))
-    return list(itertools.product(*ranges))[::-1]
+        slices.insert(0, [slice(i, min(i + step, n)) for i in range(0, n, step)])
+        most = max(1, min(most // step, most_heads))
+    return list(itertools.product(*slices))[::-1]
 
 
 def room(rooms, name, shape, dtype):
@@ -109,7 +112,8 @@ def room(rooms, name, shape, dtype):
     size = math.prod(shape) * np.dtype(dtype).itemsize
     if name not in rooms or rooms[name].size < size:
         space = np.empty(size + LINE, np.uint8)
-        rooms[name] = space[-space.ctypes.data % LINE :]
+        to_next_line = -space.ctypes.data % LINE  # bytes from where the space starts
+        rooms[name] = space[to_next_line:]
     return rooms[name][:size].view(dtype).reshape(shape)
 
 

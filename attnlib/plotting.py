@@ -1,24 +1,34 @@
 """Figures: an Axes in (or None for a new one), the Axes out; nothing is shown here."""
 
 import pathlib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
 
-from attnlib._array import to_numpy
-from attnlib.cost import attainable_seconds
+from attnlib._array import Array, to_numpy
+from attnlib.cost import Cost, Device, attainable_seconds
 
 COLORS = {"query": "#0072B2", "key": "#B34700", "value": "#00775A"}
 STYLE = pathlib.Path(__file__).with_name("attnlib.mplstyle")
 
 
-def use_style():
+def use_style() -> None:
     """Switch matplotlib to the book's style sheet, from here on."""
     plt.style.use(STYLE)
 
 
-def plot_attention(weights, *, query_labels=None, key_labels=None, ax=None, **kwargs):
+def plot_attention(
+    weights: Array,
+    *,
+    query_labels: Sequence[object] | None = None,
+    key_labels: Sequence[object] | None = None,
+    ax: Axes | None = None,
+    **kwargs: Any,
+) -> Axes:
     """Draw weights (L, S) as a heat map: queries down, keys across, scale from 0.
 
     Up to 8 x 8, each cell carries its number. `kwargs` go to Axes.imshow.
@@ -35,7 +45,14 @@ def plot_attention(weights, *, query_labels=None, key_labels=None, ax=None, **kw
     return ax
 
 
-def plot_heads(weights, *, query_labels=None, key_labels=None, axes=None, **kwargs):
+def plot_heads(
+    weights: Array,
+    *,
+    query_labels: Sequence[object] | None = None,
+    key_labels: Sequence[object] | None = None,
+    axes: Iterable[Axes] | None = None,
+    **kwargs: Any,
+) -> np.ndarray:
     """Draw weights (H, L, S), one heat map per head; return the array of Axes.
 
     `axes` holds H Axes; by default a new figure with up to four in a row.
@@ -63,7 +80,14 @@ def plot_heads(weights, *, query_labels=None, key_labels=None, axes=None, **kwar
     return axes
 
 
-def plot_mask(attn_mask, *, query_labels=None, key_labels=None, ax=None, **kwargs):
+def plot_mask(
+    attn_mask: Array,
+    *,
+    query_labels: Sequence[object] | None = None,
+    key_labels: Sequence[object] | None = None,
+    ax: Axes | None = None,
+    **kwargs: Any,
+) -> Axes:
     """Draw a boolean mask (L, S): filled where the query may attend."""
     mask = _matrix("attn_mask", attn_mask)
     if mask.dtype != bool:
@@ -81,7 +105,13 @@ def plot_mask(attn_mask, *, query_labels=None, key_labels=None, ax=None, **kwarg
     return ax
 
 
-def plot_roofline(device, costs=None, *, ax=None, **kwargs):
+def plot_roofline(
+    device: Device,
+    costs: Mapping[str, Cost] | None = None,
+    *,
+    ax: Axes | None = None,
+    **kwargs: Any,
+) -> Axes:
     """Draw what `device` can attain (FLOP/s) against intensity (FLOP/byte), log-log.
 
     `costs` maps a label to a Cost, which is marked on the roof. `kwargs` go to the

@@ -1,6 +1,7 @@
 """Positions: what tells a set of tokens from a sequence."""
 
 from attnlib._array import (
+    Array,
     array_namespace,
     broadcast_shapes,
     creation,
@@ -11,7 +12,14 @@ from attnlib._checks import check_count, check_data
 from attnlib.masks import token_positions
 
 
-def sinusoidal_encoding(L, E, *, offset=0, base=10000.0, like=None):
+def sinusoidal_encoding(
+    L: int,
+    E: int,
+    *,
+    offset: int | Array = 0,
+    base: float = 10000.0,
+    like: Array | None = None,
+) -> Array:
     """Sines at the even features, cosines at the odd ones: float (L, E).
 
     Feature pair i turns by base**(-2 i / E) radians per position, the first position
@@ -30,7 +38,13 @@ def sinusoidal_encoding(L, E, *, offset=0, base=10000.0, like=None):
     return xp.astype(interleave(xp.sin(angles), xp.cos(angles)), dtype, copy=False)
 
 
-def rotary_embedding(x, *, offset=0, base=10000.0, interleaved=True):
+def rotary_embedding(
+    x: Array,
+    *,
+    offset: int | Array = 0,
+    base: float = 10000.0,
+    interleaved: bool = True,
+) -> Array:
     """Turn each pair of features of x (..., L, E) by an angle that grows with position.
 
     After it, query @ key depends on positions only through their difference.

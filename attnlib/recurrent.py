@@ -8,7 +8,7 @@ al. 2000, https://doi.org/10.1162/089976600300015015.
 
 import typing
 
-from attnlib._array import array_namespace, creation, is_array_api_obj, transpose
+from attnlib._array import Array, array_namespace, creation, is_array_api_obj, transpose
 from attnlib._checks import check_data
 
 
@@ -19,20 +19,22 @@ class RecurrentParams(typing.NamedTuple):
     for an RNN and 4 for an LSTM.
     """
 
-    weight_ih: typing.Any
-    weight_hh: typing.Any
-    bias_ih: typing.Any
-    bias_hh: typing.Any
+    weight_ih: Array
+    weight_hh: Array
+    bias_ih: Array
+    bias_hh: Array
 
 
-def rnn_cell(x, h, params):
+def rnn_cell(x: Array, h: Array, params: RecurrentParams) -> Array:
     """tanh(W_ih x + b_ih + W_hh h + b_hh): x (..., D), h (..., N) -> (..., N)."""
     check_params(params, gates=1, x=x)
     check_state(x.shape[:-1], params, x=x, h=h)
     return rnn_step(x, h, params)
 
 
-def lstm_cell(x, state, params):
+def lstm_cell(
+    x: Array, state: tuple[Array, Array], params: RecurrentParams
+) -> tuple[Array, Array]:
     """One LSTM step: x (..., D), state (h, c) of (..., N) -> the next (h, c)."""
     check_params(params, gates=4, x=x)
     h, c = check_pair(state)
@@ -55,7 +57,9 @@ def lstm_step(x, state, params):
     return sigmoid(o) * tanh(c), c
 
 
-def rnn(inputs, params, h=None):
+def rnn(
+    inputs: Array, params: RecurrentParams, h: Array | None = None
+) -> tuple[Array, Array]:
     """Run rnn_cell along axis -2: inputs (..., L, D) -> outputs (..., L, N), last h.
 
     `h` (..., N) is the state before the first step, 0 by default.
@@ -70,7 +74,9 @@ def rnn(inputs, params, h=None):
     return stack_steps(outputs, inputs, h), h
 
 
-def lstm(inputs, params, state=None):
+def lstm(
+    inputs: Array, params: RecurrentParams, state: tuple[Array, Array] | None = None
+) -> tuple[Array, tuple[Array, Array]]:
     """Run lstm_cell along axis -2: inputs (..., L, D) -> outputs (..., L, N), (h, c).
 
     `state` is the pair (h, c), each (..., N), before the first step, 0 by default.

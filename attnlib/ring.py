@@ -23,7 +23,15 @@ from attnlib.masks import causal_mask
 from attnlib.tiled import absorb, empty_state
 
 
-def ring_attention(query, key, value, *, is_causal=False, scale=None, group=None):
+def ring_attention(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    *,
+    is_causal: bool = False,
+    scale: float | None = None,
+    group: "dist.ProcessGroup | None" = None,
+) -> torch.Tensor:
     """Attention of this process's queries to the keys of all processes of `group`.
 
     query (..., L, E), key (..., S, E), value (..., S, Ev) -> (..., L, Ev): this

@@ -2,8 +2,10 @@
 
 import math
 import numbers
+import typing
 
 from attnlib._array import (
+    Array,
     array_namespace,
     broadcast_shapes,
     is_numpy_array,
@@ -15,6 +17,7 @@ from attnlib.fused import fused_attention
 from attnlib.masks import check_causal
 from attnlib.tiled import tiled_attention
 
+Implementation = typing.Literal["reference", "tiled", "fused"]
 IMPLEMENTATIONS = {
     "reference": reference_attention,
     "tiled": tiled_attention,
@@ -23,17 +26,17 @@ IMPLEMENTATIONS = {
 
 
 def scaled_dot_product_attention(
-    query,
-    key,
-    value,
-    attn_mask=None,
+    query: Array,
+    key: Array,
+    value: Array,
+    attn_mask: Array | None = None,
     *,
-    is_causal=False,
-    scale=None,
-    softcap=None,
-    enable_gqa=False,
-    implementation=None,
-):
+    is_causal: bool = False,
+    scale: float | None = None,
+    softcap: float | None = None,
+    enable_gqa: bool = False,
+    implementation: Implementation | None = None,
+) -> Array:
     """softmax(query @ key^T * scale) @ value: each query's weighted mean of the values.
 
     query (..., L, E), key (..., S, E), value (..., S, Ev) -> (..., L, Ev), in the

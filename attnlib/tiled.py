@@ -11,7 +11,7 @@ Dao et al. 2022, https://arxiv.org/abs/2205.14135.
 import math
 import typing
 
-from attnlib._array import array_namespace, transpose, widen
+from attnlib._array import Array, array_namespace, transpose, widen
 from attnlib._checks import check_count
 from attnlib.attention import attention_scores, finite_maximum, nonzero
 from attnlib.hidden import mix
@@ -26,17 +26,17 @@ class OnlineSoftmax(typing.NamedTuple):
     output (..., L, Ev): sum of exp(score - maximum) * value, not yet divided by total.
     """
 
-    maximum: typing.Any
-    total: typing.Any
-    output: typing.Any
+    maximum: Array
+    total: Array
+    output: Array
 
     @property
-    def result(self):
+    def result(self) -> Array:
         """output / total: attention over the keys so far; 0 where there were none."""
         return self.output / nonzero(self.total)
 
 
-def absorb(state, scores, value):
+def absorb(state: OnlineSoftmax, scores: Array, value: Array) -> OnlineSoftmax:
     """Return `state` after one more block of keys.
 
     scores (..., L, block), value (..., block, Ev). A masked score is -inf, and its
@@ -49,7 +49,7 @@ def absorb(state, scores, value):
     return merge(state, OnlineSoftmax(maximum, total, mix(exps, value, scores)))
 
 
-def merge(left, right):
+def merge(left: OnlineSoftmax, right: OnlineSoftmax) -> OnlineSoftmax:
     """Return the state over the keys of both; associative, so any order will do."""
     xp = array_namespace(left.maximum)
     maximum = xp.maximum(left.maximum, right.maximum)
@@ -63,16 +63,16 @@ def merge(left, right):
 
 
 def tiled_attention(
-    query,
-    key,
-    value,
-    attn_mask=None,
+    query: Array,
+    key: Array,
+    value: Array,
+    attn_mask: Array | None = None,
     *,
-    is_causal=False,
-    scale=None,
-    softcap=None,
-    block_size=128,
-):
+    is_causal: bool = False,
+    scale: float | None = None,
+    softcap: float | None = None,
+    block_size: int = 128,
+) -> Array:
     """Attention over blocks of `block_size` keys; arguments of `reference_attention`.
 
     Extra memory is L x block_size instead of L x S. (With autograd recording, the

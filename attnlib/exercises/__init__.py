@@ -14,6 +14,7 @@ import difflib
 import importlib
 import importlib.util
 import textwrap
+from collections.abc import Callable, Iterable, Mapping
 
 from attnlib.exercises import _show
 from attnlib.exercises._core import Case, Exercise, Mistake, Verdict
@@ -109,7 +110,7 @@ def overview_lines(exercise, verdict):
     return textwrap.wrap(text, WIDTH, initial_indent="  - ", subsequent_indent="    ")
 
 
-def check(name, answer):
+def check(name: str, answer: object) -> Right:
     """Judge the answer to an exercise: return what was tried, or raise NotYet.
 
     `answer` is the function that the exercise asks for, or the value. In a notebook a
@@ -119,7 +120,7 @@ def check(name, answer):
     return checked(get(name), answer)
 
 
-def checker(exercises):
+def checker(exercises: Iterable[Exercise]) -> Callable[[str, object], Right]:
     """Return a `check` for exercises of your own, and for those of the book."""
     own = {exercise.name: exercise for exercise in exercises}
 
@@ -145,7 +146,7 @@ def checked(exercise, answer):
     )
 
 
-def check_all(answers, chapter=None):
+def check_all(answers: Mapping[str, object], chapter: int | None = None) -> Overview:
     """Judge all that `answers` holds, `globals()` usually; return an Overview.
 
     `chapter`: the number of one, or None for each that has an answer there.
@@ -183,13 +184,13 @@ def judged(chapter):
     return sum(exercise.kind != "written" for exercise in exercises(chapter))
 
 
-def names(chapter=None):
+def names(chapter: int | None = None) -> list[str]:
     """Names of the exercises of one chapter, or of all, in the order of the book."""
     chosen = CHAPTERS if chapter is None else [chapter]
     return [exercise.name for number in chosen for exercise in exercises(number)]
 
 
-def get(name):
+def get(name: str) -> Exercise:
     """Return the Exercise of that name; a ValueError names the nearest ones."""
     for number in CHAPTERS:
         for exercise in exercises(number):

@@ -9,11 +9,13 @@ import os
 import pathlib
 import subprocess
 import sys
+import typing
 import zipfile
 
 import pytest
 
 import attnlib
+from attnlib import sdpa
 from course.paths import ROOT
 
 MASKED = "attn_mask=None, *, is_causal=False, scale=None, softcap=None"
@@ -112,6 +114,61 @@ def test_methods_of_the_values():
     assert isinstance(attnlib.KVCache.length, property)
     assert isinstance(attnlib.KVCache.nbytes, property)
     assert isinstance(attnlib.Cost.intensity, property)
+
+
+# ---------------------------------------------------------------- types
+
+
+def public(room, names):
+    """Return each of these functions and classes, and what the classes define."""
+    found = {}
+    for name in names:
+        found[f"{room}.{name}"] = value = getattr(importlib.import_module(room), name)
+        if inspect.isclass(value):
+            found |= {f"{room}.{name}.{k}": x for k, x in own_methods(value)}
+    return found
+
+
+def own_methods(cls):
+    """Yield name and function of what a class's body defines for users."""
+    for name, x in vars(cls).items():
+        function = x.fget if isinstance(x, property) else x
+        special = name in ("__init__", "__add__")
+        if inspect.isfunction(function) and (special or not name.startswith("_")):
+            yield name, function
+
+
+TYPED = {
+    "attnlib": attnlib.__all__,
+    "attnlib.exercises": ["check", "check_all", "checker", "get", "names"],
+    "attnlib.plotting": list(PLOT_SIGNATURES),
+    "attnlib.nn": ["MultiHeadAttention"],
+    "attnlib.ring": ["ring_attention"],
+}
+NEEDS = {
+    "attnlib.plotting": "matplotlib",
+    "attnlib.nn": "torch",
+    "attnlib.ring": "torch",
+}
+
+
+@pytest.mark.parametrize("room", TYPED)
+def test_every_parameter_and_result_has_a_type(room):
+    """Functions, classes, and the methods and properties of those."""
+    if room in NEEDS:
+        pytest.importorskip(NEEDS[room])
+    for name, value in public(room, TYPED[room]).items():
+        hints = typing.get_type_hints(value)
+        if inspect.isclass(value):
+            assert set(getattr(value, "_fields", ())) <= set(hints), name
+        else:
+            parameters = set(inspect.signature(value).parameters) - {"self"}
+            assert parameters | {"return"} == set(hints), name
+
+
+def test_implementations_have_the_names_that_their_type_lists():
+    """The dictionary that is looked in, and the type that an editor offers."""
+    assert typing.get_args(sdpa.Implementation) == tuple(sdpa.IMPLEMENTATIONS)
 
 
 @pytest.mark.parametrize("name", attnlib.__all__)
@@ -270,14 +327,14 @@ def wheel(tmp_path_factory):
 
 @pytest.mark.slow
 def test_wheel_holds_the_package_and_nothing_else(wheel):
-    """All rooms and the style sheet; no tests, no chapters."""
+    """All rooms, the style sheet and the mark of types; no tests, no chapters."""
     names = {name for name in wheel.namelist() if ".dist-info/" not in name}
     expected = {
         path.relative_to(ROOT).as_posix()
         for path in (ROOT / "attnlib").rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }
-    assert "attnlib/attnlib.mplstyle" in names
+    assert {"attnlib/attnlib.mplstyle", "attnlib/py.typed"} <= names
     assert names == expected
 
 
