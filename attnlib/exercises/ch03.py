@@ -212,7 +212,8 @@ def stable_softmax_cases(rng):
     far = exact(rng, 3, 4) + np.array([[0.0], [-2000.0], [1500.0]])
     spread = np.array([[0.0, 0, 3000], [0, 2999, 3000], [-3000, 0, 0.5]])
     below = exact(rng, 3, 4) - 1500
-    below[:, 3], below[1] = -math.inf, [-math.inf, -20_000, -math.inf, -23_000]
+    below[:, 3] = -math.inf
+    below[1] = [-math.inf, -(2.0**33), -math.inf, -(2.0**33) - 4096]  # below -1e9
     return [
         Case((rng.normal(size=5),), "one row of 5 scores"),
         Case((rng.normal(size=(3, 5)),), "3 rows of 5 scores"),
@@ -220,7 +221,10 @@ def stable_softmax_cases(rng):
         Case((exact(rng, 4, 3) + 1000,), "scores near 1000"),
         Case((far,), "one row near 0, one near -2000, one near 1500"),
         Case((spread,), "rows that are spread over 3000"),
-        Case((below,), "some scores are -inf, and all others far below 0"),
+        Case(
+            (below,),
+            "some scores are -inf, and all others far below 0, by billions in one row",
+        ),
         Case((hidden,), "some scores are -inf, as a mask leaves them"),
         Case((nothing,), "a row in which every score is -inf: all weights are 0"),
     ]
@@ -250,6 +254,16 @@ def no_division(x, axis=-1):
 def large_negative(x, axis=-1):
     x = np.maximum(x, -1e9)
     return naive_softmax(x - top(x, axis), axis)
+
+
+def filled(x, axis=-1, fill=-1e9):
+    x = np.where(np.isneginf(x), fill, x)
+    return naive_softmax(x - top(x, axis), axis)
+
+
+def filled_but_rows(x, axis=-1):
+    """Hidden scores of -1e9; the weights 0 in a row that has nothing else."""
+    return np.where(np.isneginf(top(x, axis)), 0, filled(x, axis))
 
 
 STABLE_SOFTMAX = Exercise(
@@ -331,6 +345,23 @@ STABLE_SOFTMAX = Exercise(
             "You cut the scores off so that exp does not overflow: two scores beyond "
             "the limit then look alike. Subtract the row's maximum, which changes no "
             "weight.",
+        ),
+        Mistake(
+            filled,
+            "You put a number such as -1e9 in the place of -inf: a row of nothing "
+            "else gets equal weights, and where the visible scores are lower, the "
+            "hidden ones win.",
+        ),
+        Mistake(
+            filled_but_rows,
+            "You put a number such as -1e9 in the place of -inf, which is low and "
+            "not the lowest: where the visible scores are lower, the hidden ones "
+            "win.",
+        ),
+        Mistake(
+            lambda x, axis=-1: filled(x, axis, fill=np.finfo(float).min),
+            "You put the lowest finite number in the place of -inf: a row of "
+            "nothing else gets equal weights, where all of yours have to be 0.",
         ),
     ),
 )
