@@ -76,7 +76,7 @@ def feedback(student, assignment, graded):
     if any(row.score is not None for row in result.rows):
         parts.append(f"<p><strong>{total(graded)}</strong> for what was checked.</p>")
     parts += [
-        section(place, row, assignment)
+        section(place, row, title(row, assignment))
         for place, row in enumerate(result.rows, start=1)
     ]
     if result.notes:

@@ -1,10 +1,12 @@
 """What must hold after a batch of attacks, whoever graded it."""
 
+import html
 import re
 from pathlib import Path
 
 import pytest
 
+from attnlib.exercises import get
 from tests.grading.hostile import attacks, books, run
 
 NAMES = [a.name for a in run.every(Path("x"), 1)]
@@ -76,6 +78,14 @@ class Attacks:
         body = batch.page(name).partition("<body>")[2]
         assert "It raised ValueError" in body
         assert not re.search(r"\d\.\d|e[-+]\d|[0-9a-f]{41}", body)
+
+    def test_a_page_calls_each_question_by_its_title(self, batch):
+        page = batch.page("000 honest").partition("<body>")[2]
+        titles = [get(name).title for name in batch.rows["000 honest"]]
+        assert titles
+        assert re.findall(r"<h2>(.*?)</h2>", page, flags=re.S) == [
+            f"{place}. {html.escape(title)}" for place, title in enumerate(titles, 1)
+        ]
 
     def test_no_process_is_left(self, batch):
         """Sandboxes die with their worker, whatever ran in them."""
