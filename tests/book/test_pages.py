@@ -410,7 +410,7 @@ def serve(course, port, **screen):
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        start_new_session=True,  # Ctrl-C reaches all that make has started
+        start_new_session=True,  # a signal reaches all that make has started
     )
 
 
@@ -452,7 +452,7 @@ def test_serve_says_where_the_book_is_and_opens_it_on_a_screen(course, screen):
             wait_for((course / "opened").exists)
             assert wait_for((course / "opened").read_text) == home
     finally:
-        os.killpg(running.pid, signal.SIGINT)
+        os.killpg(running.pid, signal.SIGTERM)  # SIGINT may be ignored, as in a script
         running.communicate(timeout=120)
     assert (course / "opened").exists() == bool(screen)
 

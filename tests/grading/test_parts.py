@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import types
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -157,7 +158,8 @@ def notebook(monkeypatch):
     ],
 )
 def test_cells_that_are_more_than_python(notebook, source, x, dropped):
-    notebook.run(source, "cell 1")
+    with ThreadPoolExecutor(1) as alone:  # a browser's loop may run in this thread
+        alone.submit(notebook.run, source, "cell 1").result()
     assert notebook.names.get("x") == x
     assert notebook.dropped == dropped
 
