@@ -94,7 +94,7 @@ format: $(READY) ## format code and notebooks (run `make notebooks` after it)
 test: $(READY) lint ## check everything: code, notebooks (run and compared), book, browser
 	$(OFFLINE) $(RUN) -m pytest --nbval $(WORKERS) $(ARGS)
 
-quick: $(READY) lint check ## a minute's check while you write: style, notebooks as stored, attnlib, exercises
+quick: $(READY) lint check ## a short check while you write: style, notebooks as stored, attnlib, exercises
 	$(OFFLINE) $(RUN) -m pytest -m "not slow" $(WORKERS) $(QUICK) $(ARGS)
 
 links: book ## follow every link within the built book
