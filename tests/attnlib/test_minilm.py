@@ -2,9 +2,9 @@
 
 The numbers in RECORDED were printed once by transformers 5.23.0 on torch 2.13.0 (CPU;
 `AutoModel.from_pretrained(folder, attn_implementation="eager")`, its own tokenizer),
-from the files whose SHA-256 attnlib.pretrained names. On ten texts, among them accents,
-CJK, control signs and an empty one, tokens were equal, and the largest difference was
-4.5e-6 in a hidden state and 2.7e-6 in a weight.
+from the files whose SHA-256 attnlib.pretrained.minilm names. On ten texts, among them
+accents, CJK, control signs and an empty one, tokens were equal, and the largest
+difference was 4.5e-6 in a hidden state and 2.7e-6 in a weight.
 """
 
 import json
@@ -15,8 +15,8 @@ import re
 import numpy as np
 import pytest
 
-from attnlib import pretrained
-from attnlib.pretrained import load_minilm
+from attnlib.pretrained import load_minilm, minilm, smollm
+from attnlib.pretrained.files import INSTALL, installed_folder
 from course.paths import ROOT
 
 SENTENCE = "The animal didn't cross the street because it was too tired."
@@ -47,7 +47,7 @@ CLOSE = {"rtol": 0, "atol": 1e-5}
 
 
 @pytest.fixture(scope="module")
-def minilm():
+def model():
     """Load the weights; skip where they are missing, but fail on CI."""
     try:
         return load_minilm()
@@ -58,19 +58,19 @@ def minilm():
 
 
 @pytest.fixture(scope="module")
-def ran(minilm):
+def ran(model):
     """Run the note's sentence: (hidden, weights)."""
-    return minilm.run(minilm.tokenize(SENTENCE))
+    return model.run(model.tokenize(SENTENCE))
 
 
 # ---------------------------------------------------------------- recorded numbers
 
 
-def test_tokens(minilm):
-    tokens = minilm.tokenize(SENTENCE)
-    numbers = [str(minilm.vocabulary[token]) for token in tokens]
+def test_tokens(model):
+    tokens = model.tokenize(SENTENCE)
+    numbers = [str(model.vocabulary[token]) for token in tokens]
     assert numbers == RECORDED["numbers"].split()
-    assert minilm.tokenize(ACCENTS) == RECORDED["accents"].split()
+    assert model.tokenize(ACCENTS) == RECORDED["accents"].split()
 
 
 @pytest.mark.parametrize("layer", RECORDED["hidden"])
@@ -85,8 +85,8 @@ def test_weights(ran, layer, head):
     np.testing.assert_allclose(ran[1][layer, head, IT, :4], expected, **CLOSE)
 
 
-def test_accents(minilm):
-    hidden, weights = minilm.run(minilm.tokenize(ACCENTS))
+def test_accents(model):
+    hidden, weights = model.run(model.tokenize(ACCENTS))
     expected = RECORDED["accents, last hidden, token 3"]
     np.testing.assert_allclose(hidden[6, 3, :4], expected, **CLOSE)
     expected = RECORDED["accents, block 2, head 4, token 5"]
@@ -101,30 +101,30 @@ def test_shapes_and_types(ran):
     np.testing.assert_allclose(weights.sum(axis=-1), 1, atol=1e-5)
 
 
-def test_a_batch_is_its_sentences(minilm, ran):
+def test_a_batch_is_its_sentences(model, ran):
     """Several texts of one length at once: as one by one, to float32 rounding."""
-    other = minilm.tokenize(SENTENCE.replace("tired", "wide"))
-    hidden, weights = minilm.run([minilm.tokenize(SENTENCE), other])
+    other = model.tokenize(SENTENCE.replace("tired", "wide"))
+    hidden, weights = model.run([model.tokenize(SENTENCE), other])
     assert hidden.shape == (7, 2, 16, 384)
     assert weights.shape == (6, 2, 12, 16, 16)
     np.testing.assert_allclose(hidden[:, 0], ran[0], **CLOSE)
-    np.testing.assert_allclose(hidden[:, 1], minilm.run(other)[0], **CLOSE)
+    np.testing.assert_allclose(hidden[:, 1], model.run(other)[0], **CLOSE)
     assert abs(hidden[6, 0] - hidden[6, 1]).max() > 0.1
 
 
-def test_bad_tokens(minilm):
+def test_bad_tokens(model):
     with pytest.raises(ValueError, match="no token 'Animal'"):
-        minilm.run(["[CLS]", "Animal", "[SEP]"])
+        model.run(["[CLS]", "Animal", "[SEP]"])
     for tokens in ([], ["the"] * 513, "the", [1, 2], [["the"], ["the", "cat"]]):
         with pytest.raises(ValueError, match="must be 1 to 512 strings"):
-            minilm.run(tokens)
+            model.run(tokens)
 
 
 # ---------------------------------------------------------------- files
 
 
-def test_a_flipped_bit_is_refused(minilm, tmp_path):
-    folder = pretrained.installed_folder()
+def test_a_flipped_bit_is_refused(model, tmp_path):
+    folder = installed_folder(minilm.PACKAGE, "MiniLM") / "model"
     (tmp_path / "vocab.txt").write_bytes((folder / "vocab.txt").read_bytes())
     data = bytearray((folder / "model.safetensors").read_bytes())
     (tmp_path / "model.safetensors").write_bytes(data)
@@ -135,8 +135,8 @@ def test_a_flipped_bit_is_refused(minilm, tmp_path):
         load_minilm(tmp_path)
 
 
-def test_an_exchanged_vocabulary_is_refused(minilm, tmp_path):
-    folder = pretrained.installed_folder()
+def test_an_exchanged_vocabulary_is_refused(model, tmp_path):
+    folder = installed_folder(minilm.PACKAGE, "MiniLM") / "model"
     weights = (folder / "model.safetensors").read_bytes()
     (tmp_path / "model.safetensors").write_bytes(weights)
     text = (folder / "vocab.txt").read_text(encoding="utf-8")
@@ -155,19 +155,20 @@ def test_a_wrong_file_is_refused(tmp_path):
 def test_missing_weights_say_how_to_get_them(tmp_path, monkeypatch):
     with pytest.raises(FileNotFoundError, match=r"-r requirements-model\.txt"):
         load_minilm(tmp_path)
-    monkeypatch.setattr(pretrained, "PACKAGE", "no_such_package")
+    monkeypatch.setattr(minilm, "PACKAGE", "no_such_package")
     with pytest.raises(FileNotFoundError, match=r"-r requirements-model\.txt") as info:
         load_minilm()
     assert not re.search(r"https?:|\w\.(com|org|co|io)\b", str(info.value))
 
 
-def test_the_requirements_pin_the_wheel():
-    lines = (ROOT / "requirements-model.txt").read_text(encoding="utf-8")
-    wanted = [line for line in lines.splitlines() if not line.startswith("#")]
-    name = pretrained.PACKAGE.replace("_", "-")
-    assert wanted[0] == f"{name}==0.1.0 " + chr(92)
-    assert re.fullmatch(r"    --hash=sha256:[0-9a-f]{64}", "\n".join(wanted[1:]))
-    assert pretrained.INSTALL in lines
+def test_the_requirements_pin_the_wheels():
+    text = (ROOT / "requirements-model.txt").read_text(encoding="utf-8")
+    wanted = [line for line in text.splitlines() if not line.startswith("#")]
+    for package, version in ((minilm.PACKAGE, "0.1.0"), (smollm.PACKAGE, "0.1.2")):
+        place = wanted.index(f"{package.replace('_', '-')}=={version} " + chr(92))
+        assert re.fullmatch(r"    --hash=sha256:[0-9a-f]{64}", wanted[place + 1])
+    assert len(wanted) == 4
+    assert INSTALL in text
 
 
 def test_read_safetensors():
@@ -180,7 +181,7 @@ def test_read_safetensors():
     }
     text = json.dumps(header).encode()
     body = np.array([1, 2, 3, 4, 5], "<f4").tobytes() + bytes(8)
-    arrays = pretrained.read_safetensors(len(text).to_bytes(8, "little") + text + body)
+    arrays = minilm.read_safetensors(len(text).to_bytes(8, "little") + text + body)
     assert {name: x.tolist() for name, x in arrays.items()} == {
         "b": [3, 4, 5],
         "a": [[1], [2]],
@@ -203,14 +204,14 @@ def test_wordpiece_takes_the_longest_piece():
         "": [],
     }
     for text, pieces in cases.items():
-        assert pretrained.tokenize(text, vocabulary) == ["[CLS]", *pieces, "[SEP]"]
+        assert minilm.tokenize(text, vocabulary) == ["[CLS]", *pieces, "[SEP]"]
 
 
 def test_erf():
     """Against the standard library, to the error that its source promises."""
     x = np.linspace(-6, 6, 997)
     exact = np.array([math.erf(value) for value in x])
-    np.testing.assert_allclose(pretrained.erf(x), exact, rtol=0, atol=1.6e-7)
+    np.testing.assert_allclose(minilm.erf(x), exact, rtol=0, atol=1.6e-7)
 
 
 def test_block_against_torch():
@@ -219,11 +220,11 @@ def test_block_against_torch():
     D, F, L = 24, 40, 5
     torch.manual_seed(0)
     layer = torch.nn.TransformerEncoderLayer(
-        D, pretrained.HEADS, F, dropout=0.0, activation="gelu", batch_first=True
+        D, minilm.HEADS, F, dropout=0.0, activation="gelu", batch_first=True
     ).double()
     for parameter in layer.parameters():
         torch.nn.init.normal_(parameter, std=0.5)
-    layer.norm1.eps = layer.norm2.eps = pretrained.EPSILON
+    layer.norm1.eps = layer.norm2.eps = minilm.EPSILON
     state = {name: x.detach().numpy() for name, x in layer.state_dict().items()}
     weights = {}
     for kind in ("weight", "bias"):
@@ -240,7 +241,7 @@ def test_block_against_torch():
             weights[f"b.{ours}.{kind}"] = state[f"{theirs}.{kind}"]
     x = torch.randn(2, L, D, dtype=torch.float64)
     expected = layer(x).detach().numpy()
-    found, maps = pretrained.block(x.numpy(), weights, "b.")
-    assert maps.shape == (2, pretrained.HEADS, L, L)
+    found, maps = minilm.block(x.numpy(), weights, "b.")
+    assert maps.shape == (2, minilm.HEADS, L, L)
     # erf is good to 1.5e-7; weights of 0.5 and two norms enlarge it somewhat.
     np.testing.assert_allclose(found, expected, rtol=0, atol=5e-6)

