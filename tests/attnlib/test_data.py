@@ -1,0 +1,89 @@
+"""The frozen data: the files that they should be, and what their functions return."""
+
+import datetime
+import hashlib
+
+import numpy as np
+import pytest
+from babel.dates import format_date
+
+from attnlib import data
+from course import data as made
+
+SHA256 = {
+    "dates.json.gz": (
+        "ddcb735291b15be7ae0325e57ef51cac4d341c487263a1e60dfe7e964f61d7a3"
+    ),
+    "digits.csv.gz": (
+        "09f66e6debdee2cd2b5ae59e0d6abbb73fc2b0e0185d2e1957e9ebb51e23aa22"
+    ),
+    "docstrings.json.gz": (
+        "2e01d8a279b4a6b122a0fc333eeec8cc6ae8cf2299632a726ab942a432575634"
+    ),
+    "faq.json.gz": ("429efb6a86f8b37d297b288fcfa49805b28a92eb1ba5afe8a38540ef46bf41d5"),
+}
+
+
+@pytest.mark.parametrize("name", SHA256)
+def test_a_file_is_the_frozen_one(name):
+    found = hashlib.sha256((data.FOLDER / name).read_bytes()).hexdigest()
+    assert found == SHA256[name], (
+        f"{name} was changed: the chapters' numbers hang on it"
+    )
+
+
+def test_every_file_has_its_licence():
+    """Other people's files are named in LICENSES.md, with their licence's text."""
+    text = (data.FOLDER / "LICENSES.md").read_text(encoding="utf-8")
+    for path in data.FOLDER.glob("*.gz"):
+        assert f"| `{path.name}` |" in text
+    for part in ("scikit-learn", "NumPy", "Python", "Unicode CLDR"):
+        assert f"\n## {part}\n" in text
+
+
+def test_digits():
+    images, labels = data.digits()
+    assert images.shape == (1797, 8, 8)
+    assert (images.min(), images.max()) == (0, 1)
+    assert np.bincount(labels).tolist() == [
+        178, 182, 177, 183, 181, 182, 181, 179, 174, 180
+    ]  # fmt: skip
+
+
+def test_docstrings():
+    items = data.docstrings()
+    assert len(items) == 213
+    assert len({summary for _, summary, _ in items}) == 213
+    assert all(len(sentences) >= 3 for *_, sentences in items)
+
+
+def test_faq():
+    items = data.faq()
+    assert len(items) == 167
+    assert all(len(answer.split()) >= 15 for *_, answer in items)
+    assert not any("`" in text for item in items for text in item)
+
+
+def test_dates_are_what_babel_writes():
+    """Babel finds the same months and weekdays in dates of its own."""
+    languages = data.dates()
+    assert len(languages) == 28
+    for code, language in languages.items():
+        for month in range(1, 13):
+            date = datetime.date(2024, month, 2 * month)
+            for kind in made.KINDS:
+                text = format_date(date, kind, locale=code)
+                assert language["months"][month - 1] in text
+                weekday = language["weekdays"][date.weekday()]
+                assert (weekday in text) == (kind == "full")
+
+
+def test_the_marks_of_restructuredtext_go():
+    marked = "The :class:`float <x>` of ``x``, *see* `there <a>`_ [1]_:: **now**."
+    assert made.plain(marked) == "The float of x, see there: now."
+
+
+def test_lists_code_and_formulas_are_no_prose():
+    assert made.is_prose("A sentence.")
+    for text in ("    code", "* item", ".. note::", ">>> x", "As :math:`x` says."):
+        assert not made.is_prose(text)
