@@ -589,6 +589,132 @@ HEAD_TERMS = Exercise(
 )
 
 
+# right_in_both_slots
+
+
+def both_right(slots, x, y):
+    return all(slots.argmax(-1) == (x, y))
+
+
+def scaled_softmax(scores, E):
+    return softmax(scores / math.sqrt(E))
+
+
+def right_in_both_slots(query, key, value, read):
+    return one_head(query, key, value, read)
+
+
+def one_head(query, key, value, read, *, judge=both_right, weigh=scaled_softmax):
+    """The right answer, but for what a mistake changes in it."""
+    N, C, E = key.shape
+    right = np.zeros((N, N, C, C), dtype=bool)
+    for i, j, x, y in np.ndindex(right.shape):
+        weights = weigh(np.stack([key[i, x], key[j, y]]) @ query[i, j], E)
+        mixed = weights[0] * value[i, x] + weights[1] * value[j, y]
+        right[i, j, x, y] = i != j and judge(read @ mixed, x, y)
+    return right
+
+
+def right_in_both_slots_cases(rng):
+    turn = np.linalg.qr(normal(rng, 2, 2))[0]
+    holds, names = np.eye(2), np.eye(2)
+    by_value = np.stack([holds, holds]) @ turn  # (name, value, E): the value alone
+    by_name = np.stack([names, names], axis=1) @ turn  # the name alone
+    wanted = np.array([[0, 0], [1, 1]])  # asked for 0 and 1: look for a 0; else a 1
+    query = 9 * holds[wanted] @ turn
+    value = np.zeros((2, 2, 3))
+    value[..., :2], value[..., 2] = names[:, None], (0, 1)
+    read = np.zeros((2, 2, 3))
+    read[:, 1] = (-3, 1, 2), (1, -3, 2)
+
+    def case(N, C, E, what, size=2):
+        values = normal(rng, N, C, 4) / 2
+        values[..., :C] += 2 * np.eye(C)
+        slots = normal(rng, 2, C, 4) / 2
+        slots[..., :C] += np.eye(C)
+        pairs = normal(rng, N, N, E) * size, normal(rng, N, C, E)
+        return Case((*pairs, values, slots), what)
+
+    return [
+        Case((query, by_value, value, read), "2 names, 2 values, keys of values alone"),
+        Case((query, by_name, value, read), "the same, keys of names alone"),
+        case(3, 4, 3, "3 names, 4 values"),
+        case(4, 3, 5, "4 names, 3 values"),
+        case(3, 3, 4, "very large scores", size=1e4),
+    ]
+
+
+RIGHT_IN_BOTH_SLOTS = Exercise(
+    name="right_in_both_slots",
+    chapter=5,
+    title="One head whose weights see the values",
+    objective="test where a proof about one head stops",
+    minutes=15,
+    difficulty=4,
+    points=5,
+    reference=right_in_both_slots,
+    cases=right_in_both_slots_cases,
+    mistakes=(
+        Mistake(
+            lambda *given: one_head(*given, judge=lambda s, x, y: s[0].argmax() == x),
+            "You looked at the first slot alone: both slots have to be right.",
+        ),
+        Mistake(
+            lambda *given: one_head(*given, judge=lambda s, x, y: s[1].argmax() == y),
+            "You looked at the second slot alone: both slots have to be right.",
+        ),
+        Mistake(
+            lambda *given: one_head(
+                *given, judge=lambda s, x, y: any(s.argmax(-1) == (x, y))
+            ),
+            "You accepted one right slot of two: both have to be right.",
+        ),
+        Mistake(
+            lambda *given: one_head(*given, judge=lambda s, x, y: both_right(s, y, x)),
+            "You exchanged the slots: the first answers with the value of the name "
+            "that was asked for first.",
+        ),
+        Mistake(
+            lambda query, *rest: right_in_both_slots(query.swapaxes(0, 1), *rest),
+            "You exchanged the names in the query: query[i, j] asks for i first.",
+        ),
+        Mistake(
+            lambda *given: one_head(*given, weigh=lambda s, E: softmax(s)),
+            "You left the scale out: your weights are too sharp.",
+        ),
+        Mistake(
+            lambda *given: one_head(*given, weigh=lambda s, E: softmax(s / E)),
+            "You divided by the number of features itself, not by its square root: "
+            "your weights are too close to equal.",
+        ),
+        Mistake(
+            lambda *given: one_head(*given, weigh=lambda s, E: np.full(2, 0.5)),
+            "You gave both pairs the same weight: your answer depends on neither "
+            "queries nor keys.",
+        ),
+        Mistake(
+            lambda *given: one_head(
+                *given, weigh=lambda s, E: unshifted(s / math.sqrt(E))
+            ),
+            "Your formula is right for small scores, but exp overflows on very large "
+            "ones, and inf / inf is NaN: subtract the larger score first.",
+        ),
+        Mistake(
+            lambda *given: one_head(*given, weigh=lambda s, E: s / math.sqrt(E)),
+            "You left the softmax out: your head mixes the values with raw scores, "
+            "which do not sum to 1.",
+        ),
+        Mistake(
+            lambda query, key, value, read: right_in_both_slots(
+                query, key.mean(1, keepdims=True) + 0 * key, value, read
+            ),
+            "You used keys that do not depend on the value: key[i, x] is the key of "
+            "name i when it holds x.",
+        ),
+    ),
+)
+
+
 # specialised_heads: written
 
 SPECIALISED_HEADS = Exercise(
@@ -614,5 +740,6 @@ EXERCISES = (
     MULTI_HEAD,
     GROUPED_ATTENTION,
     HEAD_TERMS,
+    RIGHT_IN_BOTH_SLOTS,
     SPECIALISED_HEADS,
 )

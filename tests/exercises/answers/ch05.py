@@ -1,5 +1,6 @@
 """Answers to chapter 5's exercises that are right and look different."""
 
+import itertools
 import math
 
 import numpy as np
@@ -109,6 +110,47 @@ def terms_by_silence(heads, W_O):
     return joined.reshape(*joined.shape[:-2], -1) @ W_O
 
 
+def head_by_loops(query, key, value, read):
+    N, C, E = key.shape
+    right = [[[[False] * C for _ in range(C)] for _ in range(N)] for _ in range(N)]
+    for i in range(N):
+        for j in range(N):
+            for x in range(C):
+                for y in range(C):
+                    a, b = query[i, j] @ key[i, x], query[i, j] @ key[j, y]
+                    top = max(a, b)
+                    p, q = math.exp((a - top) / E**0.5), math.exp((b - top) / E**0.5)
+                    mixed = (p * value[i, x] + q * value[j, y]) / (p + q)
+                    best = (read[0] @ mixed).argmax(), (read[1] @ mixed).argmax()
+                    right[i][j][x][y] = bool(i != j and best == (x, y))
+    return right
+
+
+def head_by_broadcasting(query, key, value, read):
+    N, C, E = key.shape
+    a = np.einsum("ije,ixe->ijx", query, key)[..., None] / math.sqrt(E)
+    b = np.einsum("ije,jye->ijy", query, key)[..., None, :] / math.sqrt(E)
+    p = 0.5 + 0.5 * np.tanh((a - b) / 2)  # (N, N, C, C), the weight of the first pair
+    mixed = p[..., None] * value[:, None, :, None] + (1 - p[..., None]) * value[:, None]
+    first, second = (mixed @ read.mT[:, None, None, None]).argmax(-1)
+    x, y = np.indices((C, C))
+    right = (first == x) & (second == y)
+    right[np.arange(N), np.arange(N)] = False
+    return right
+
+
+def head_by_attention(query, key, value, read):
+    N, C, _ = key.shape
+    right = np.zeros((N, N, C, C), dtype=bool)
+    attend = torch.nn.functional.scaled_dot_product_attention
+    for i, j in itertools.permutations(range(N), 2):
+        for x, y in itertools.product(range(C), repeat=2):
+            tokens = [torch.tensor(np.stack([m[i, x], m[j, y]])) for m in (key, value)]
+            out = attend(torch.tensor(query[i, j])[None], *tokens)[0].numpy()
+            right[i, j, x, y] = ((read @ out).argmax(-1) == (x, y)).all()
+    return right
+
+
 ANSWERS = {
     "split_into_heads": (split_by_slices, split_by_loops, split_in_torch),
     "join_heads": (
@@ -118,6 +160,7 @@ ANSWERS = {
     ),
     "multi_head": (one_head_after_the_other, by_einsum, in_torch),
     "grouped_attention": (groups_on_an_axis, groups_by_loops, groups_in_torch),
+    "right_in_both_slots": (head_by_loops, head_by_broadcasting, head_by_attention),
     "head_terms": (
         terms_by_loops,
         terms_by_silence,
