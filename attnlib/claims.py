@@ -226,14 +226,60 @@ def claim(
         found = [weigh_measured(what, shown) for what, shown in evidence.items()]
     if failed := [line for line, true in found if not true]:
         raise EvidenceError(f"statement {number}, {verdict!r}: {'; '.join(failed)}")
+    if kind == "experiment" and not rivals and number not in UNSETTLED:
+        raise ValueError(f"statement {number}: {NO_RIVAL}")
     return Claim(
         number,
         verdict,
         because,
         tuple(line for line, _ in found),
         kind,
-        tuple(refuted(number, kind, evidence, rivals)),
+        tuple(refuted(f"statement {number}", evidence, rivals)),
     )
+
+
+NO_RIVAL = (
+    "an experiment needs a rival, which fails the bound that the evidence meets; pass "
+    "rivals={...}"
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Finding:
+    """What a chapter found that the note does not say; shows itself as a box."""
+
+    sentence: str
+    evidence: tuple
+    rivals: tuple
+
+    def __repr__(self):
+        lines = [f"Found: {self.sentence}", *(f"  - {line}" for line in self.evidence)]
+        return "\n".join(lines + [f"  - rival: {line}" for line in self.rivals])
+
+    def _repr_html_(self):
+        return (
+            '<div class="claim" style="border-left: 4px solid; padding: 0.4em 1em; '
+            'margin: 1em 0">'
+            f"<p><strong>Found.</strong> {html.escape(self.sentence)}</p>"
+            f"<p>Evidence (experiment):</p>{as_list(self.evidence)}"
+            f"<p>{RIVALS}:</p>{as_list(self.rivals)}</div>"
+        )
+
+
+def finding(sentence, *, evidence, rivals):
+    """State what an experiment found, beside the note's statements, if it did.
+
+    evidence and rivals are those of `claim`, with the same errors.
+    """
+    if not rivals:
+        raise ValueError(NO_RIVAL)
+    found = [weigh_measured(what, shown) for what, shown in evidence.items()]
+    if not found:
+        raise ValueError("a finding needs evidence, got none")
+    if failed := [line for line, true in found if not true]:
+        raise EvidenceError(f"{sentence!r}: {'; '.join(failed)}")
+    beaten = tuple(refuted(repr(sentence), evidence, rivals))
+    return Finding(sentence, tuple(line for line, _ in found), beaten)
 
 
 def check_words(number, verdict, because, kind):
@@ -268,13 +314,8 @@ def sources():
     return json.loads(SOURCES.read_text(encoding="utf-8"))
 
 
-def refuted(number, kind, evidence, rivals):
-    """Yield a line for each rival; raise where one passes, or where one is missing."""
-    if kind == "experiment" and not rivals and number not in UNSETTLED:
-        raise ValueError(
-            f"statement {number}: an experiment needs a rival, which fails the bound "
-            "that the evidence meets; pass rivals={...}"
-        )
+def refuted(what_for, evidence, rivals):
+    """Yield a line for each rival; raise where one passes."""
     bounds = [tuple(shown[1:]) for shown in evidence.values() if not is_bool(shown)]
     for what, shown in rivals.items():
         _, relation, bound = checked(what, shown)
@@ -285,7 +326,7 @@ def refuted(number, kind, evidence, rivals):
             )
         line, passes = weigh_measured(what, shown, nearest=min)
         if passes:
-            raise EvidenceError(f"statement {number}: the rival passes, too: {line}")
+            raise EvidenceError(f"{what_for}: the rival passes, too: {line}")
         yield line.replace(f" {relation} ", f", not {relation} ")
 
 

@@ -36,7 +36,13 @@ ADDRESSES = (
 BOOK = re.compile(r"https://[A-Za-z0-9-]+\.github\.io/[\w.-]*/?")
 
 # Repositories of others that the course points at on purpose, and README's example.
-FOREIGN = {"you/fork", "googlecolab/backend-info", "googlecolab/colabtools"}
+FOREIGN = {
+    "you/fork",
+    "ggml-org/ggml",
+    "googlecolab/backend-info",
+    "googlecolab/colabtools",
+    "tensorflow/mesh",
+}
 
 # These hold addresses as examples of what is right and wrong.
 EXAMPLES = {"course/repository.py", "tests/repo/test_address.py"}

@@ -36,6 +36,12 @@ def faq():
     return packed("faq.json.gz")
 
 
+def paragraphs():
+    """Six paragraphs of everyday English, new with the course: no model read them."""
+    text = (FOLDER / "paragraphs.txt").read_text(encoding="utf-8")
+    return text.strip().split("\n\n")
+
+
 def recorded(name):
     """What an experiment measured; it says when, on what, and with which settings."""
     return json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))

@@ -199,6 +199,28 @@ def test_a_rival_meets_the_bound_of_the_evidence(settled, rival):
         )
 
 
+def test_a_finding_is_held_to_the_same_rules():
+    evidence, rivals = {"with": ([0.9, 0.8], ">", 0.5)}, {"without": (0.1, ">", 0.5)}
+    box = claims.finding("it <helps>", evidence=evidence, rivals=rivals)
+    assert box.evidence == ("with, smallest of 2: 0.8 > 0.5",)
+    assert box.rivals == ("without: 0.1, not > 0.5",)
+    shown = box._repr_html_()
+    assert "it &lt;helps&gt;" in shown
+    assert html.escape(box.rivals[0]) in shown
+    assert "data-claim" not in shown  # no statement of the note: not in the ledger
+    assert "rival: without" in repr(box)
+    with pytest.raises(ValueError, match="needs a rival"):
+        claims.finding("x", evidence=evidence, rivals={})
+    with pytest.raises(ValueError, match="needs evidence"):
+        claims.finding("x", evidence={}, rivals=rivals)
+    with pytest.raises(EvidenceError, match=r"'x': with: 0\.2 > 0\.5"):
+        claims.finding("x", evidence={"with": (0.2, ">", 0.5)}, rivals=rivals)
+    with pytest.raises(EvidenceError, match=r"'x': the rival passes, too: without"):
+        claims.finding("x", evidence=evidence, rivals={"without": (0.6, ">", 0.5)})
+    with pytest.raises(ValueError, match="sky"):
+        claims.finding("x", evidence={"the sky": True}, rivals=rivals)
+
+
 LINE = re.compile(r"(.*): (\S+?),?( not)? (<=?|==|>=?) (\S+)")
 CLAIMS = [
     pytest.param(found, id=found.number)
