@@ -27,7 +27,7 @@ OFFLINE := PIP_NO_INDEX=1 PIP_FIND_LINKS="file://$(subst $(space),%20,$(CURDIR))
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help book serve pdf slides links test quick notebooks tidy check lint format bench assignments grade address colab lab repeats wheelhouse zip lock test-lowest test-newest clean
+.PHONY: help book serve pdf slides links test quick notebooks experiments tidy check lint format bench assignments grade address colab lab repeats wheelhouse zip lock test-lowest test-newest clean
 
 help: ## say what each command does
 	@awk -F ':.*## ' '/^##@ /{printf "\n%s\n", substr($$0, 5)} \
@@ -79,6 +79,9 @@ check: $(READY) ## check the notebooks as they are stored, without running them 
 
 notebooks: $(READY) ## run the notebooks whose code was changed, store outputs (ALL=1, FILES=)
 	@$(RUN) -m course execute $(if $(ALL),--all) $(FILES)
+
+experiments: $(READY) ## measure anew what takes longer than a chapter may: an hour or more
+	@$(RUN) -m experiments
 
 tidy: $(READY) ## store the notebooks in normal form, without running them (FILES=)
 	@$(RUN) -m course tidy $(FILES)
