@@ -133,6 +133,15 @@ UNSETTLED = frozenset(STATEMENTS) - {
     "11.2",
     "11.3",
     "11.4",
+    "15.1",
+    "15.2",
+    "15.3",
+    "15.4",
+    "15.5",
+    "16.1",
+    "16.2",
+    "16.3",
+    "16.5",
 }
 SOURCES = pathlib.Path(__file__).with_name("sources.json")
 
