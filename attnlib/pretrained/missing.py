@@ -3,11 +3,11 @@
 import textwrap
 
 
-def load_or_leave_out(load, name):
-    """Return load(); without its weights, leave out the cells that mention `name`.
+def load_or_leave_out(load, name=""):
+    """Return load(); without the weights, leave out the cells that mention `name`.
 
-    Such a cell then says so, and the rest of the notebook runs. Returns None there, and
-    prints how to get the weights.
+    Such a cell then says so; without a name, so does every cell that follows. Returns
+    None there, and prints how to get the weights.
     """
     try:
         return load()

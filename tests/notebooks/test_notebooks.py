@@ -6,6 +6,7 @@ That their outputs are true is nbval's part, `pytest --nbval chapters`, with onc
 import re
 import shutil
 
+import nbclient
 import nbformat
 import pytest
 
@@ -456,3 +457,22 @@ def test_the_glossary_has_every_link_of_the_note(term):
     entry = re.search(rf"(?m)^{term}\b.*\n((?:  .*\n)+)", text)
     assert entry
     assert re.search(r"\]\(\d\d_\w+\.ipynb\)", entry[1])
+
+
+def test_the_language_model_s_chapter_runs_without_its_weights():
+    """It says how to get them, and each cell below says that it was left out."""
+    nb = notebooks.read(ROOT / "chapters" / "13_language_model.ipynb")
+    place = next(
+        i for i, cell in enumerate(nb.cells) if "load_or_leave_out(" in cell.source
+    )
+    hide = nbformat.v4.new_code_cell("smollm.PACKAGE = 'no_such_package'")
+    nb.cells.insert(place, hide)
+    nbclient.NotebookClient(nb, timeout=120).execute()
+    told, *below = (
+        "".join(output.text for output in cell.outputs)
+        for cell in nb.cells[place + 1 :]
+        if cell.cell_type == "code"
+    )
+    assert "requirements-model.txt" in told
+    assert len(below) > 10
+    assert {*below} == {"left out: needs the weights\n"}
