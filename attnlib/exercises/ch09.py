@@ -530,11 +530,12 @@ ALIGNMENT = Exercise(
             2,
             "proposes an intervention: change or hide a source token, see what changes",
         ),
+        (1, "asks for the converse, too: is the token alone enough?"),
         (
             1,
-            "compares with a baseline: a rule, or the model before training",
+            "counts over many examples, beside a baseline: a rule, or the untrained "
+            "model",
         ),
-        (1, "asks for many examples and counts the failures as well"),
     ),
 )
 

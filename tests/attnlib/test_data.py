@@ -18,7 +18,7 @@ SHA256 = {
         "09f66e6debdee2cd2b5ae59e0d6abbb73fc2b0e0185d2e1957e9ebb51e23aa22"
     ),
     "docstrings.json.gz": (
-        "2e01d8a279b4a6b122a0fc333eeec8cc6ae8cf2299632a726ab942a432575634"
+        "ceedca9d7712302c99cdc8f8bb9d165b1d95117b8b7d266cebb39a52f3360067"
     ),
     "faq.json.gz": ("429efb6a86f8b37d297b288fcfa49805b28a92eb1ba5afe8a38540ef46bf41d5"),
 }
