@@ -142,6 +142,10 @@ UNSETTLED = frozenset(STATEMENTS) - {
     "16.2",
     "16.3",
     "16.5",
+    "14.1",
+    "14.2",
+    "14.3",
+    "14.4",
 }
 SOURCES = pathlib.Path(__file__).with_name("sources.json")
 
