@@ -14,6 +14,7 @@ from course.paths import ROOT
 from course.repository import setting
 
 KEPT_METADATA = ("mystnb", "tags", "nbgrader")
+FOLDED = "hide-input"  # the tag of a cell whose code only draws, or only checks
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 SET_UP = """\
 # Set-up, the same in every chapter: one thread, so that results repeat on every
@@ -108,12 +109,23 @@ def tidy(nb):
         cell.source = cell.source.strip("\n")
         cell.metadata = nbformat.from_dict(
             {key: cell.metadata[key] for key in KEPT_METADATA if key in cell.metadata}
+            | folded(cell)
         )
         if cell.cell_type == "code":
             count = cell.execution_count
             cell.outputs = [normal_output(o, count) for o in joined(cell.outputs)]
     put_ids(nb)
     return nb
+
+
+def folded(cell):
+    """Return the metadata by which each host folds the code of a cell with the tag.
+
+    The book goes by the tag itself, JupyterLab and Colab by what follows from it.
+    """
+    if FOLDED not in cell.metadata.get("tags", []):
+        return {}
+    return {"jupyter": {"source_hidden": True}, "cellView": "form"}
 
 
 def stale(nb):

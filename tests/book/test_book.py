@@ -290,6 +290,26 @@ def test_the_keyboard_opens_the_boxes(browser, on_disk, page):
         assert box.get_attribute("open") is not None
 
 
+@pytest.mark.parametrize("script", [True, False], ids=["scripts", "no scripts"])
+def test_folded_code_is_one_click_away(browser, on_disk, script):
+    """Each cell with the tag, and no other, is a box that opens with its code."""
+    nb = json.loads((ROOT / "chapters" / "01_intuition.ipynb").read_text("utf-8"))
+    tagged = [
+        cell for cell in nb["cells"] if "hide-input" in cell["metadata"].get("tags", [])
+    ]
+    context = browser.new_context(java_script_enabled=script)
+    page = context.new_page()
+    page.goto(f"{on_disk}/chapters/01_intuition.html")
+    boxes = page.locator("details.hide")
+    assert boxes.count() == len(tagged) > 0
+    box = boxes.first
+    assert not box.locator("pre").is_visible()
+    box.locator("summary").click()
+    assert box.locator("pre").is_visible()
+    assert box.locator("pre").inner_text().strip() == "".join(tagged[0]["source"])
+    context.close()
+
+
 def test_every_box_is_open_on_paper_only(browser, on_disk):
     with look.visit(browser, on_disk, NOTEBOOKS[0]) as seen:
         closed = seen.page.locator("article details:not([open])")

@@ -95,6 +95,20 @@ def test_the_set_up_cell_names_the_repository_of_the_settings():
     assert f"git+{settings['repository']['url']}@" in notebooks.set_up_source()
 
 
+def test_code_is_folded_in_every_host_by_one_tag():
+    """JupyterLab's and Colab's metadata come with the tag, and go with it."""
+    cell = nbformat.v4.new_code_cell("draw()", metadata={"tags": ["hide-input"]})
+    nb = nbformat.v4.new_notebook(cells=[cell])
+    folded = notebooks.tidy(nb).cells[1].metadata
+    assert folded == {
+        "tags": ["hide-input"],
+        "jupyter": {"source_hidden": True},
+        "cellView": "form",
+    }
+    del folded["tags"]
+    assert notebooks.tidy(nb).cells[1].metadata == {}
+
+
 # The checks can fail: a good notebook, one fault at a time
 
 
