@@ -1,4 +1,4 @@
-"""python -m benchmarks attention|gpu|page [options]."""
+"""python -m benchmarks attention|language_model|gpu|page [options]."""
 
 import importlib
 import os
@@ -8,7 +8,7 @@ import sys
 # next candidate: 2**18 cycles instead of 2**28. It reads this when NumPy is loaded.
 os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "18")
 
-PARTS = ("attention", "gpu", "page")
+PARTS = ("attention", "language_model", "gpu", "page")
 
 
 def main(arguments):

@@ -99,12 +99,14 @@ def hardware():
     }
 
 
-def versions():
-    """Return the versions of Python and of every library that is compared."""
+PEERS = ("numpy", "torch", "jax", "onnxruntime", "x-transformers", "einops")
+
+
+def versions(names=PEERS):
+    """Return the versions of Python and of the libraries that are compared."""
     import importlib.metadata
 
     found = {"python": platform.python_version()}
-    names = ("numpy", "torch", "jax", "onnxruntime", "x-transformers", "einops")
     for name in names:
         try:
             found[name] = importlib.metadata.version(name)

@@ -187,6 +187,33 @@ def course(results):
     )
 
 
+def language_model(results):
+    """Return the tables of the language model, or what to run where there are none."""
+    if results is None:
+        return "Not recorded yet: `python -m benchmarks language_model` measures it."
+    rows = []
+    for threads, run in results["runs"].items():
+        floor = run["weight_bytes"] / run["bytes_per_second"]
+        for kind in ("decode", "prefill"):
+            for row in run[kind]:
+                ours, theirs = (row[n]["median"] for n in ("attnlib", "transformers"))
+                what = "one token after" if kind == "decode" else "a prompt of"
+                share = f"{floor / ours:.2f}" if kind == "decode" else "–"
+                spread = f"{duration(row['attnlib']['low'])} to "
+                spread += duration(row["attnlib"]["high"])
+                rows.append(
+                    (
+                        f"{what} {row['n']}, {threads} thread{'s' * (threads != '1')}",
+                        f"{duration(ours)} ({spread})",
+                        duration(theirs),
+                        f"{theirs / ours:.2f}",
+                        share,
+                    )
+                )
+    heads = ("", "attnlib, NumPy", "transformers, torch", "Ratio", "Share of the floor")
+    return f"{machine(results)}\n\n{table(heads, rows)}"
+
+
 def gpu(results):
     """Return the tables of a GPU, or what to run where there is one."""
     if results is None:
@@ -229,6 +256,7 @@ def text():
         "every_size": every_size(read("full")),
         "memory": memory(found),
         "left_out": left_out(found),
+        "language_model": language_model(read("language_model")),
         "gpu": gpu(read("gpu")),
         "course": course(read("course")),
     }

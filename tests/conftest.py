@@ -31,6 +31,7 @@ LONGEST = [
     "tests/grading/test_hostile.py",
     "tests/browser/test_widgets_firefox.py",
     "tests/grading/test_user.py",
+    "chapters/13_language_model.ipynb",
     "chapters/09_practice.ipynb",
     "tests/browser/test_widgets_access.py",
     "chapters/03_scaling.ipynb",

@@ -8,8 +8,9 @@ import time
 import numpy as np
 import pytest
 
+from attnlib import rotary_embedding
 from benchmarks import __main__ as command
-from benchmarks import attention, cases, floor, measure, page
+from benchmarks import attention, cases, floor, language_model, measure, page
 from benchmarks.candidates import CANDIDATES, LeftOut, stores_scores
 from course import timings
 from tests.attnlib import oracles
@@ -45,6 +46,25 @@ def test_every_candidate_computes_attention(name, case):
     mask = np.tri(case.L, case.S, dtype=bool) if case.causal else None
     expected = oracles.attention(*(x.astype(float) for x in (query, key, value)), mask)
     np.testing.assert_allclose(output, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_halves_turn_as_pairs_did():
+    """transformers pairs features (i, i + E/2), the file of the weights neighbours."""
+    rng = np.random.default_rng(0)
+    W_Q, W_K = rng.standard_normal((2, 6, 5))  # one head, E = 6
+    x = rng.standard_normal((4, 5))
+
+    def scores(query, key, interleaved):
+        turned = (
+            rotary_embedding(x @ w.T, interleaved=interleaved) for w in (query, key)
+        )
+        query, key = turned
+        return query @ key.T
+
+    expected = scores(W_Q, W_K, True)
+    halves = [language_model.halves(w, 6) for w in (W_Q, W_K)]
+    np.testing.assert_allclose(scores(*halves, False), expected, atol=1e-12)
+    assert abs(scores(W_Q, W_K, False) - expected).max() > 0.1
 
 
 def test_the_cases_count_their_pairs():
