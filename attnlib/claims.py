@@ -87,66 +87,6 @@ STATEMENTS = {
     "16.5": "Attention is the core innovation of transformers and LLMs.",
 }
 
-# What the rules on rivals and measurements do not bind yet; the list only shrinks.
-UNSETTLED = frozenset(STATEMENTS) - {
-    "12.1",
-    "12.2",
-    "4.3",
-    "6.1",
-    "6.2",
-    "6.3",
-    "5.4",
-    "7.1",
-    "7.2",
-    "7.3",
-    "9.1",
-    "9.2",
-    "9.3",
-    "9.4",
-    "13.1",
-    "13.2",
-    "13.3",
-    "13.4",
-    "13.5",
-    "10.1",
-    "10.2",
-    "15.6",
-    "1.1",
-    "2.5",
-    "3.1",
-    "4.1",
-    "4.2",
-    "4.4",
-    "5.1",
-    "5.2",
-    "5.3",
-    "8.1",
-    "8.2",
-    "8.3",
-    "8.4",
-    "16.4",
-    "2.1",
-    "2.2",
-    "2.3",
-    "2.4",
-    "11.1",
-    "11.2",
-    "11.3",
-    "11.4",
-    "15.1",
-    "15.2",
-    "15.3",
-    "15.4",
-    "15.5",
-    "16.1",
-    "16.2",
-    "16.3",
-    "16.5",
-    "14.1",
-    "14.2",
-    "14.3",
-    "14.4",
-}
 SOURCES = pathlib.Path(__file__).with_name("sources.json")
 
 
@@ -233,13 +173,10 @@ def claim(
         raise ValueError(f"statement {number} needs evidence, got none")
     if kind == "source":
         return Claim(number, verdict, because, tuple(cited(evidence)), kind)
-    if number in UNSETTLED and not rivals:
-        found = [weigh(what, shown) for what, shown in evidence.items()]
-    else:
-        found = [weigh_measured(what, shown) for what, shown in evidence.items()]
+    found = [weigh(what, shown) for what, shown in evidence.items()]
     if failed := [line for line, true in found if not true]:
         raise EvidenceError(f"statement {number}, {verdict!r}: {'; '.join(failed)}")
-    if kind == "experiment" and not rivals and number not in UNSETTLED:
+    if kind == "experiment" and not rivals:
         raise ValueError(f"statement {number}: {NO_RIVAL}")
     return Claim(
         number,
@@ -286,7 +223,7 @@ def finding(sentence, *, evidence, rivals):
     """
     if not rivals:
         raise ValueError(NO_RIVAL)
-    found = [weigh_measured(what, shown) for what, shown in evidence.items()]
+    found = [weigh(what, shown) for what, shown in evidence.items()]
     if not found:
         raise ValueError("a finding needs evidence, got none")
     if failed := [line for line, true in found if not true]:
@@ -337,7 +274,7 @@ def refuted(what_for, evidence, rivals):
                 f"rival {what!r} must meet relation and bound of a piece of the "
                 f"evidence, {bounds}, got ({relation!r}, {bound!r})"
             )
-        line, passes = weigh_measured(what, shown, nearest=min)
+        line, passes = weigh(what, shown, nearest=min)
         if passes:
             raise EvidenceError(f"{what_for}: the rival passes, too: {line}")
         yield line.replace(f" {relation} ", f", not {relation} ")
@@ -357,7 +294,7 @@ def checked(what, shown):
     return numbers, *shown[1:]
 
 
-def weigh_measured(what, shown, nearest=max):
+def weigh(what, shown, nearest=max):
     """Return a measurement as a line, and whether it meets its bound.
 
     Of several numbers the line shows the one farthest on the wrong side, by which all
@@ -380,20 +317,6 @@ def weigh_measured(what, shown, nearest=max):
 def is_bool(shown):
     """Say whether something is True or False, or an array of such."""
     return not isinstance(shown, tuple) and np.asarray(shown).dtype == bool
-
-
-def weigh(what, shown):
-    """Return a piece of evidence as a line, and whether it is true (UNSETTLED only)."""
-    if isinstance(shown, tuple):
-        value, relation, bound = shown
-        true = bool(RELATIONS[relation](value, bound))
-        return f"{what}: {rounded(value)} {relation} {rounded(bound, 3)}", true
-    if not is_bool(shown):
-        raise ValueError(
-            f"evidence {what!r} must be a bool or (value, relation, bound), got "
-            f"{shown!r}"
-        )
-    return what, bool(shown)
 
 
 def rounded(number, digits=2):
@@ -429,7 +352,6 @@ def check_complete(claims):
         claim.number
         for claim in claims
         if claim.kind == "experiment" and not claim.rivals
-        if claim.number not in UNSETTLED
     ]
     faults = {
         "missing": missing,
