@@ -210,7 +210,8 @@ def language_model(results):
                         share,
                     )
                 )
-    heads = ("", "attnlib, NumPy", "transformers, torch", "Ratio", "Share of the floor")
+    heads = ("Median time", "attnlib, NumPy", "transformers, torch", "Ratio")
+    heads += ("Share of the floor",)
     return f"{machine(results)}\n\n{table(heads, rows)}"
 
 
