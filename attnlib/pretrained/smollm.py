@@ -50,11 +50,6 @@ class Config(typing.NamedTuple):
     rotary_base: float
     epsilon: float
 
-    @property
-    def head_features(self):
-        """E: how many features a head has."""
-        return self.features // self.heads
-
 
 class Block(typing.NamedTuple):
     """The weights of a block, each (out, in).

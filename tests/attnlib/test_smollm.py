@@ -153,7 +153,7 @@ def test_on_torch_the_same_lines(model):
     assert told == "".join(model.generate(text, max_tokens=5))
 
 
-def test_memory_of_loading_and_generating():
+def test_memory_of_loading_and_generating(model):
     """At its highest at most 1.2 times the weights in float32."""
     if not pathlib.Path("/proc/self/status").exists():
         pytest.skip("the peak of a process is told by Linux alone")

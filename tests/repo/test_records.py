@@ -1,0 +1,47 @@
+"""What an experiment recorded is what the chapter and the script say.
+
+The record of `experiments.practice`, which has more parts, has its own test.
+"""
+
+import numpy as np
+import pytest
+
+from attnlib.data import recorded
+from experiments import by_name, little_data, mixers
+from experiments.common import fingerprint, tagged
+
+EXPERIMENTS = {"by_name": by_name, "little_data": little_data, "mixers": mixers}
+every = pytest.mark.parametrize("name", EXPERIMENTS)
+
+
+@every
+def test_settings_are_the_script_s(name):
+    assert recorded(name)["settings"] == EXPERIMENTS[name].SETTINGS
+
+
+@every
+def test_the_cells_that_were_run_are_the_chapter_s(name):
+    found = fingerprint(tagged(EXPERIMENTS[name].CHAPTER))
+    wanted = recorded(name)["cells"]
+    assert found == wanted, f"run it anew: python -m experiments.{name}"
+
+
+def test_every_model_has_its_curves():
+    settings, results = (recorded("by_name")[key] for key in ("settings", "results"))
+    assert list(results) == settings["models"]
+    wanted = len(settings["seeds"]), settings["steps"] // 1000
+    assert all(np.shape(runs) == wanted for runs in results.values())
+
+
+def test_every_remedy_has_its_curves():
+    settings, results = (recorded("mixers")[key] for key in ("settings", "results"))
+    assert list(results) == list(settings["runs"])
+    wanted = len(settings["seeds"]), settings["parts"]
+    assert all(np.shape(runs) == wanted for runs in results.values())
+
+
+def test_every_seed_has_its_curve():
+    settings, runs = (recorded("little_data")[key] for key in ("settings", "results"))
+    assert [run["seed"] for run in runs] == settings["seeds"]
+    assert all(run["steps"][-1] == settings["steps"] for run in runs)
+    assert np.shape([run["network"] for run in runs]) == (3, 10)
