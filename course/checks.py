@@ -1,8 +1,8 @@
-"""What is checked in a chapter as it is stored, without running it."""
+"""What is checked in a notebook as it is stored, without running it."""
 
 import re
 
-from course import notebooks
+from course import notebooks, toc
 from course.paths import ROOT
 
 SECTIONS = (
@@ -16,8 +16,12 @@ MAX_BYTES = 1_500_000
 
 
 def problems(path):
-    """Return what is wrong with a chapter, one sentence each."""
-    return [*common(path, notebooks.read(path), sections, numbers)]
+    """Return what is wrong with a notebook of the book, one sentence each.
+
+    A page that is no chapter has no closing sections; all else is asked of it.
+    """
+    closing = (sections,) if toc.is_chapter(path) else ()
+    return [*common(path, notebooks.read(path), *closing, title, numbers)]
 
 
 def common(path, nb, *further):
@@ -104,6 +108,11 @@ def sections(nb, path):
     found = [line for line in lines if line in SECTIONS]
     if found != list(SECTIONS):
         yield f"its closing sections must be {', '.join(SECTIONS)}; found {found}"
+
+
+def title(nb, path):
+    """No title, or more than one."""
+    lines = prose(nb).split("\n")
     if sum(line.startswith("# ") for line in lines) != 1:
         yield "it must have exactly one title, a line that starts with '# '"
 

@@ -71,7 +71,7 @@ def main(arguments):
     parser.add_argument("--tests", action="store_true", help="time the tests as well")
     parser.add_argument("--output", type=pathlib.Path, default=RESULTS)
     options = parser.parse_args(arguments)
-    paths = tqdm(toc.chapters(), desc="notebooks", unit="notebook")
+    paths = tqdm(toc.notebooks(), desc="notebooks", unit="notebook")
     seconds = {path.stem: notebook_seconds(path) for path in paths}
     with tempfile.TemporaryDirectory() as folder:
         book = pathlib.Path(folder) / "html"

@@ -1,5 +1,7 @@
 """What the book holds, in which order, and its settings: _toc.yml and _config.yml."""
 
+import re
+
 import yaml
 
 from course.paths import CHAPTERS, ROOT
@@ -24,10 +26,20 @@ def named(node):
             yield from named(part)
 
 
-def chapters():
-    """Return the paths of the chapters' notebooks, in reading order.
+def notebooks():
+    """Return the paths of the notebooks that are written here, in reading order.
 
     The exercises' notebooks are left out: they are made from their sources.
     """
     paths = (ROOT / f"{page}.ipynb" for page in pages())
     return [path for path in paths if path.exists() and path.parent == CHAPTERS]
+
+
+def chapters():
+    """Return those of them that are chapters, with questions and exercises."""
+    return [path for path in notebooks() if is_chapter(path)]
+
+
+def is_chapter(path):
+    """Whether a notebook is a chapter: its name begins with a number."""
+    return re.match(r"\d\d_", path.name) is not None

@@ -20,7 +20,7 @@ def of_files(name, arguments, **options):
         parser.add_argument(f"--{option}", action="store_true", help=meaning)
     chosen = parser.parse_args(arguments)
     paths = [path.resolve() for path in chosen.files]
-    chosen.paths = paths or toc.chapters() + exercises.sources()
+    chosen.paths = paths or toc.notebooks() + exercises.sources()
     for path in paths:
         if path.parent.parts[-2:] == ("chapters", "exercises"):
             raise NotebookError(

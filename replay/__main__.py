@@ -25,8 +25,8 @@ FIVE = range(1, 6)
 
 
 def published():
-    """The notebooks that a reader opens: the chapters, then the students' notebooks."""
-    return toc.chapters() + sorted(ASSIGNMENTS.glob("*.ipynb"))
+    """The notebooks that a reader opens: the book's, then the students'."""
+    return toc.notebooks() + sorted(ASSIGNMENTS.glob("*.ipynb"))
 
 
 def sources():

@@ -15,10 +15,10 @@ from course.__main__ import main
 from course.paths import ROOT
 from tests.notebooks.once import imports_torch, solutions
 
-CHAPTERS = toc.chapters()
+NOTEBOOKS, CHAPTERS = toc.notebooks(), toc.chapters()
 
 
-@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_nothing_is_wrong(path):
     assert checks.problems(path) == []
 
@@ -33,7 +33,16 @@ def test_every_notebook_is_in_the_table_of_contents():
     found = {*ROOT.glob("chapters/**/*.ipynb")}
     named = {ROOT / f"{name}.ipynb" for name in toc.pages()}
     assert {p for p in found if ".ipynb_checkpoints" not in p.parts} <= named
-    assert {*CHAPTERS} == {p for p in named & found if "exercises" not in p.parts}
+    assert {*NOTEBOOKS} == {p for p in named & found if "exercises" not in p.parts}
+
+
+def test_a_notebook_with_a_number_is_a_chapter():
+    """The others are short pages, without questions and exercises."""
+    assert [int(path.name[:2]) for path in CHAPTERS] == [*range(1, len(CHAPTERS) + 1)]
+    others = [path for path in NOTEBOOKS if path not in CHAPTERS]
+    assert not any(path.name[0].isdigit() for path in others)
+    for path in others:
+        assert "**Exercise" not in notebooks.markdown(notebooks.read(path))
 
 
 def test_every_page_of_the_table_of_contents_exists():
@@ -133,7 +142,7 @@ An introduction with 0.50 in it, as printed below, and $x = 1.25$, a formula, fr
 @pytest.fixture
 def good(tmp_path):
     """Write a notebook with nothing wrong; return its path and a way to change it."""
-    path = tmp_path / "good.ipynb"
+    path = tmp_path / "01_good.ipynb"
     nb = nbformat.v4.new_notebook()
     nb.cells = [
         nbformat.v4.new_markdown_cell(GOOD),
@@ -160,6 +169,14 @@ def change(path, edit):
 
 def test_a_good_notebook_passes(good):
     assert checks.problems(good) == []
+
+
+def test_closing_sections_are_asked_of_chapters_alone(good):
+    change(good, in_prose("## Remember", "# B"))
+    page = good.rename(good.with_name("page.ipynb"))
+    assert checks.problems(page) == [
+        "it must have exactly one title, a line that starts with '# '"
+    ]
 
 
 def in_prose(old, new):
@@ -347,7 +364,7 @@ def small(folder, name, source):
 def course_of_two(tmp_path, monkeypatch):
     """A course of two small chapters, which ran."""
     paths = [small(tmp_path, f"{n}.ipynb", f"print({n})") for n in (1, 2)]
-    monkeypatch.setattr(toc, "chapters", lambda: paths)
+    monkeypatch.setattr(toc, "notebooks", lambda: paths)
     monkeypatch.setattr(exercises, "sources", list)
     assert main(["execute"]) == 0
     return paths
