@@ -16,6 +16,9 @@ from book.sitemap import sitemap
 from course import toc
 
 TEMPLATES = Path(__file__).parent / "templates"
+DRAWING = re.compile(
+    r"chapters/drawings/\w+\.svg"
+)  # stands in the page, in its colours
 LINK = re.compile(r'href="(\w+)\.(?:ipynb|md)#')  # to the source of another page
 
 
@@ -44,6 +47,10 @@ class Book:
 
     def resolve(self, app, doctree, docname):
         """Put into a page what its source only asks for."""
+        for node in list(doctree.findall(nodes.image)):
+            if DRAWING.fullmatch(node["uri"]):
+                svg = (self.root / node["uri"]).read_text(encoding="utf-8")
+                node.replace_self(nodes.raw("", svg, format="html"))
         for node in list(doctree.findall(nodes.raw)):
             text = LINK.sub(r'href="\1.html#', node.astext())
             text = live.COPY.sub(lambda asked: self.copy(app, *asked.groups()), text)

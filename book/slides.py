@@ -20,6 +20,7 @@ OUT = ROOT / "_build" / "slides"
 LOADED = {
     "reveal": "book/templates/slides/vendor/reveal",
     "mathjax": "book/static/vendor/mathjax",
+    "drawings": "chapters/drawings",
 }
 QUESTION = "**Before you run it"
 LAST = re.compile(r"## (Exercises|Sources|What this chapter did not show)")
