@@ -15,8 +15,8 @@ def soft_look_up():
         blend, mostly of the items that fit best.""",
     )
     for x, step in (
-        (88, "1 compare"),
-        (190, "2 score"),
+        (80, "1 compare"),
+        (176, "2 score"),
         (248, "3 weight"),
         (322, "4 sum"),
     ):
