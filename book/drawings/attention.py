@@ -108,6 +108,38 @@ def projections():
     return d
 
 
+def product():
+    """Return the scores as one product with a narrow waist."""
+    d = Drawing(
+        "product",
+        220,
+        "Scores, as a product of tokens with tokens",
+        """The scores are X times W_Q times W_K transposed times X transposed.
+        The two matrices in the middle meet in only E features, and only their product
+        counts: what stands at the waist can be exchanged for another basis, and no
+        score changes.""",
+    )
+    y = 92
+    d.grid(14, y - 30, 5, 6, cell=12)
+    d.grid(100, y - 36, 6, 2, "query", cell=12)
+    d.grid(138, y - 12, 2, 6, "key", cell=12)
+    d.grid(224, y - 36, 6, 5, cell=12)
+    d.text(293, y, "=", bold=True)
+    d.grid(300, y - 27, 5, 5, cell=11)
+    for x, name, shape, role in (
+        (50, "X", "(n, D)", "ink"),
+        (112, "W_Q", "(D, E)", "query"),
+        (174, "W_Kᵀ", "(E, D)", "key"),
+        (254, "Xᵀ", "(D, n)", "ink"),
+        (328, "scores", "(n, n)", "ink"),
+    ):
+        d.text(x, 18, name, role, bold=True)
+        d.text(x, 38, shape, "quiet")
+    d.line((131, 176), (131, 132))
+    d.text(160, 192, "the waist: E features", "quiet")
+    return d
+
+
 def mask():
     """Return a causal mask for the last queries of a longer sequence of keys."""
     d = Drawing(
@@ -170,4 +202,4 @@ def reader():
     return d
 
 
-ALL = (soft_look_up, formula, projections, mask, reader)
+ALL = (soft_look_up, formula, projections, product, mask, reader)

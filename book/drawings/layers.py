@@ -3,6 +3,32 @@
 from book.drawings.pen import Drawing
 
 
+def chain():
+    """Return one layer of a chain, and one of attention."""
+    d = Drawing(
+        "chain",
+        206,
+        "One layer of a chain, and one of attention",
+        """Five tokens go in at the bottom and five come out at the top. In a chain each
+        reads itself and its left neighbour. In attention each reads all; the lines of
+        the last one are drawn thick.""",
+    )
+    for left, name in ((10, "chain"), (194, "attention")):
+        d.text(left + 78, 16, name, bold=True)
+        places = [left + 14 + 32 * k for k in range(5)]
+        for i, above in enumerate(places):
+            for j, below in enumerate(places):
+                if name == "attention" or 0 <= i - j <= 1:
+                    strong = i == 4
+                    width = 2.4 if strong else 0.8
+                    d.line((below, 142), (above, 70), width=width, head=False)
+        for k, x in enumerate(places, start=1):
+            d.box(x - 12, 142, 24, 26, str(k))
+            d.box(x - 12, 44, 24, 26, str(k), bold=k == 5)
+    d.text(180, 188, "tokens below, outputs of one layer above", "quiet")
+    return d
+
+
 def block():
     """Return a transformer block in both orders of its normalisation."""
     d = Drawing(
@@ -141,4 +167,4 @@ def groups():
     return d
 
 
-ALL = (block, head, heads, groups)
+ALL = (chain, block, head, heads, groups)
