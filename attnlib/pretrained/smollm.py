@@ -98,8 +98,8 @@ class SmolLM(typing.NamedTuple):
         """Return (logits, cache) for token numbers (..., L): scores of what comes next.
 
         logits (..., L, vocabulary); with last=True only those of the last token,
-        (..., 1, vocabulary). cache: what an earlier call returned, for the tokens
-        before these; it stays as it is.
+        (..., 1, vocabulary), with last=n those of the last n. cache: what an earlier
+        call returned, for the tokens before these; it stays as it is.
 
         attend(layer, query, key, value) and rotate(x, offset, base) may be replaced, to
         watch a head, to switch it off, to try another rule: query (..., H, L, E), key
@@ -124,7 +124,7 @@ class SmolLM(typing.NamedTuple):
             mixed = attend(layer, query, new[-1].key, new[-1].value)
             x = x + project(merge_heads(mixed), block.output, None)
             x = x + swiglu(rms_norm(x, block.mlp_norm, c.epsilon), block)
-        x = rms_norm(x[..., -1:, :] if last else x, self.norm, c.epsilon)
+        x = rms_norm(x[..., -int(last) :, :] if last else x, self.norm, c.epsilon)
         return project(x, self.embedding, None), tuple(new)
 
     def generate(

@@ -138,6 +138,12 @@ def test_the_last_token_alone(model):
     np.testing.assert_allclose(logits, model.forward(numbers)[0][-1:], **CLOSE)
 
 
+def test_the_last_few_tokens(model):
+    numbers = model.tokenizer.encode("The animal was")
+    logits, _ = model.forward(numbers, last=2)
+    np.testing.assert_allclose(logits, model.forward(numbers)[0][-2:], **CLOSE)
+
+
 def test_on_torch_the_same_lines(model):
     torch = pytest.importorskip("torch")
     ours = load_smollm(like=torch.empty(0))
