@@ -7,10 +7,15 @@ import numpy as np
 import pytest
 
 from attnlib.data import recorded
-from experiments import by_name, little_data, mixers
+from experiments import by_name, freedom, little_data, mixers
 from experiments.common import fingerprint, tagged
 
-EXPERIMENTS = {"by_name": by_name, "little_data": little_data, "mixers": mixers}
+EXPERIMENTS = {
+    "by_name": by_name,
+    "freedom": freedom,
+    "little_data": little_data,
+    "mixers": mixers,
+}
 every = pytest.mark.parametrize("name", EXPERIMENTS)
 
 
@@ -45,3 +50,16 @@ def test_every_seed_has_its_curve():
     assert [run["seed"] for run in runs] == settings["seeds"]
     assert all(run["steps"][-1] == settings["steps"] for run in runs)
     assert np.shape([run["network"] for run in runs]) == (3, 10)
+
+
+def test_every_model_has_its_runs():
+    settings, results = (recorded("freedom")[key] for key in ("settings", "results"))
+    part = settings["capacity"]
+    wanted = len(part["runs"]), len(part["examples"])
+    assert np.shape(results["capacity"]) == wanted
+    part = settings["rivals"]
+    assert list(results["rivals"]) == list(part["tasks"])
+    for found in results["rivals"].values():
+        assert list(found) == list(part["models"])
+        runs = [one[what] for one in found.values() for what in ("error", "right")]
+        assert np.shape(runs)[1] == part["data sets"]

@@ -1,0 +1,154 @@
+"""Chapter 10: what the models store when trained to the end, and further rivals.
+
+    python -m experiments.freedom
+
+takes about ten minutes on one core. Tasks, models and training are the chapter's own
+cells, those tagged `experiment`. Two rivals are added here: attention that starts as
+the mean, with a query projection of 0, and the mean of what a two-layer network made
+of each token, with as many parameters. It writes freedom.json in attnlib/data.
+"""
+
+import sys
+
+import numpy as np
+import torch
+
+from experiments.common import names, store, tagged
+
+CHAPTER = "10_bias_variance"
+OWN = ("mean of an MLP",)  # what only this file knows
+SETTINGS = {
+    "capacity": {
+        "examples": [200] * 5 + [400] * 5,
+        "seed": 400,
+        "runs": [
+            [600, "attention", 8],
+            [600, "mean", 8],
+            [3000, "attention", 8],
+            [3000, "mean", 8],
+            [3000, "mean of an MLP", 8],
+            [3000, "mean", 12],
+        ],
+    },
+    "rivals": {
+        "data sets": 6,
+        "seed": 300,
+        "tests": 800,
+        "tasks": {
+            "majority, 50 clean": ["majority", 50, 0.0, 800],
+            "majority, 300 noisy": ["majority", 300, 0.3, 300],
+            "look-up, 300 noisy": ["look-up", 300, 0.3, 300],
+            "look-up, 200 clean": ["look-up", 200, 0.0, 800],
+        },
+        "models": {
+            "attention": ["attention", 0.0],
+            "mean": ["mean", 0.0],
+            "mean of an MLP": ["mean of an MLP", 0.0],
+            "attention, started as the mean": ["attention", 0.0],
+            "attention, decay 2": ["attention", 2.0],
+        },
+    },
+}
+
+
+def main():
+    """Run both parts; store what they found."""
+    torch.set_num_threads(1)
+    sources = tagged(CHAPTER)
+    chapter = names(sources)
+    with_rival(chapter)
+    results = {
+        "capacity": capacity(chapter, **SETTINGS["capacity"]),
+        "rivals": rivals(chapter, **SETTINGS["rivals"]),
+    }
+    store("freedom", sources, SETTINGS, results)
+
+
+def with_rival(chapter):
+    """Teach the chapter's functions the mean of a two-layer network on each token."""
+    widths, begin, logits = chapter.hidden_width, chapter.initialise, chapter.logits
+
+    def hidden_width(d, mix):
+        # 4 d^2 weights before the mean in place of w_q, w_k, w_v and d^2 of the MLP
+        return 3 * d // 2 if mix in OWN else widths(d, mix)
+
+    def mixed(p, x, mix, heads=1, dropout=0.0):
+        if mix not in OWN:
+            return logits(p, x, mix, heads, dropout)
+        rms, F = chapter.rms, torch.nn.functional
+        z = x @ p["w_in"][:, None]
+        each = F.relu(rms(z) @ p["w_a"][:, None] + p["b_a"][:, None])
+        mean = (each @ p["w_b"][:, None]).mean(-2, keepdim=True)
+        z = z + F.dropout(mean @ p["w_o"][:, None], dropout)
+        hidden = F.relu(rms(z) @ p["w_1"][:, None] + p["b_1"][:, None])
+        z = z + F.dropout(hidden, dropout) @ p["w_2"][:, None]
+        return rms(z).mean(-2) @ p["w_c"] + p["b_c"]
+
+    def initialise(R, d, hidden):
+        p = begin(R, d, hidden)
+        if hidden == 3 * d // 2:  # this rival: a start of its own for what is new
+            shapes = {"w_a": (d, 2 * d), "w_b": (2 * d, d)}
+            for name, shape in shapes.items():
+                g = torch.Generator().manual_seed(sum(map(ord, name)))
+                p[name] = torch.randn(R, *shape, generator=g) / shape[0] ** 0.5
+            p["b_a"] = torch.zeros(R, 1, 2 * d)
+            p = {name: w.detach().requires_grad_() for name, w in p.items()}
+        return p
+
+    # the cells share one dictionary of names: from here on they find these
+    chapter.train.__globals__.update(
+        hidden_width=hidden_width, initialise=initialise, logits=mixed
+    )
+
+
+def capacity(chapter, examples, seed, runs):
+    """Share of shuffled answers that come out right, of each run."""
+    x, y = chapter.stacked(len(examples), max(examples), "look-up", seed=seed)
+    for r, n in enumerate(examples):
+        y[r, :n] = y[r, torch.randperm(n, generator=torch.Generator().manual_seed(r))]
+    found = []
+    for steps, mix, d in runs:
+        p = chapter.train(x, y, examples, mix, d, steps=steps)
+        shares = chapter.accuracy(p, x, y, mix, examples).round(3).tolist()
+        found.append(shares)
+        print(steps, mix, d, shares, flush=True)
+    return found
+
+
+def rivals(chapter, tasks, models, seed, tests, **sizes):
+    """Error and accuracy on new examples, of each model and run of each task."""
+    R = sizes["data sets"]
+    return {
+        task: {
+            model: one(chapter, R, seed, tests, spec, model, *how)
+            for model, how in models.items()
+        }
+        for task, spec in tasks.items()
+    }
+
+
+def one(chapter, R, seed, tests, spec, model, mix, decay):
+    """Train one model on R data sets of one task; test it."""
+    task, n, share, steps = spec
+    x, y = chapter.stacked(R, n, task, seed=seed)
+    y = chapter.noisy(y, share)
+    new, new_y = chapter.stacked(1, tests, task, seed=seed + 999)
+    truth = np.eye(chapter.VALUES)[new_y[0].cpu().numpy()]
+    start = None
+    if "started" in model:
+        start = chapter.initialise(R, 16, chapter.hidden_width(16, mix))
+        with torch.no_grad():
+            start["w_q"].zero_()
+    p = chapter.train(x, y, [n] * R, mix, steps=steps, decay=decay, p=start)
+    guess = chapter.predict(p, new, mix)
+    target = (1 - share) * truth + share / chapter.VALUES
+    found = {
+        "error": ((guess - target) ** 2).sum(-1).mean(-1).round(4).tolist(),
+        "right": (guess.argmax(-1) == truth.argmax(-1)).mean(-1).round(3).tolist(),
+    }
+    print(spec, model, found, flush=True)
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(main())
