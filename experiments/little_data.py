@@ -13,12 +13,11 @@ SETTINGS = {
     "steps": 2000,
     "dropout": 0.3,
     "decay": 1.0,
-    "longest n": 9,
 }
 
 
 def main():
-    """Train the chapter's network, count its n-grams, and store what both reach."""
+    """Train the chapter's network on each text, and store what it reaches."""
     torch.set_num_threads(1)
     sources = tagged(CHAPTER)
     chapter = names(sources)
@@ -28,17 +27,15 @@ def main():
 
 
 def one(chapter, seed):
-    """Return the network's bits at ten steps, the best n-gram's, and endings right."""
+    """Return the network's bits at ten steps, and the share of endings right."""
     _, ids, real = chapter.make_corpus(SETTINGS["sentences"], seed)
     options = {"decay": SETTINGS["decay"], "dropout": SETTINGS["dropout"]}
     _, notes = chapter.train(ids, real, SETTINGS["steps"], seed, **options)
-    orders = chapter.witten_bell(ids, real, SETTINGS["longest n"])
     right = notes[-1][2].argmax(axis=1) == chapter.answers
     found = {
         "seed": seed,
         "steps": [step for step, _, _ in notes],
         "network": [bits(chapter, p) for _, _, p in notes],
-        "n-gram": min(bits(chapter, p) for p, _ in orders),
         "endings": round(float(right[chapter.kind == "ending"].mean()), 3),
     }
     print(found, flush=True)
