@@ -1,21 +1,24 @@
 """Make the files of attnlib/data anew from where they come.
 
-    python -m course.data DIGITS FAQ
+    python -m course.data DIGITS FAQ NOVELS
 
 DIGITS is scikit-learn's file `datasets/data/digits.csv.gz`, copied as it is. FAQ is the
 folder `_sources/faq` of Python's documentation (Debian's package python3.11-doc has
-it). Dates come from Babel and docstrings from NumPy, as installed. The chapters read
-the frozen files; other versions give other texts.
+it). NOVELS is the file `data/Rdata.rdb` of the R package janeaustenr (Debian's package
+r-cran-janeaustenr has it). Dates come from Babel and docstrings from NumPy, as
+installed. The chapters read the frozen files; other versions give other texts.
 """
 
 import gzip
 import inspect
 import itertools
 import json
+import lzma
 import pathlib
 import re
 import shutil
 import sys
+import zlib
 
 import numpy as np
 from babel import Locale
@@ -31,20 +34,23 @@ NEIGHBOURS = "af bs ca gl lb nb"
 KINDS = ("long", "full")
 MODULES = (np, np.linalg, np.fft, np.random, np.ma, np.polynomial.polynomial)
 UNDERLINE = r"([=\-.~])\1{3,}"
+HEADING = r"(?i:(volume|chapter) [ivxl0-9]+)"
 SENTENCE_END = r"(?<!e\.g)(?<!i\.e)(?<!etc)(?<!vs)(?<!cf)(?<=[.!?]) +(?=[A-Z\"(])"
 
 
 def main(arguments=None):
-    """Write the four files; return the exit status."""
+    """Write the five files; return the exit status."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    if len(arguments) != 2:
+    if len(arguments) != 3:
         print(__doc__)
         return 2
-    digits, faq = map(pathlib.Path, arguments)
+    digits, faq, rdb = map(pathlib.Path, arguments)
     shutil.copyfile(digits, DATA / "digits.csv.gz")
     write("dates.json.gz", dates())
     write("docstrings.json.gz", docstrings())
     write("faq.json.gz", questions(faq))
+    text = "\n\n".join(f"{title}\n{text}" for title, text in novels(rdb).items())
+    (DATA / "austen.txt.xz").write_bytes(lzma.compress(text.encode("utf-8"), preset=9))
     return 0
 
 
@@ -110,6 +116,40 @@ def questions(folder):
                 page = path.name.partition(".")[0]
                 found.append([page, plain(lines[start]), re.sub(":$", ".", answer)])
     return found
+
+
+def novels(path):
+    """Jane Austen's novels: title, and the text with a paragraph to the line.
+
+    Headings, the marks of emphasis and what other people wrote are left out.
+    """
+    found = {}
+    for lines in r_vectors(path.read_bytes()):
+        body = "\n".join(lines).partition("A NOTE ON THE TEXT")[0]
+        parts = [" ".join(part.split()) for part in paragraphs(body)]
+        start = next(i for i, part in enumerate(parts) if re.match(HEADING, part))
+        prose = [p.replace("_", "") for p in parts[start:] if not is_heading(p)]
+        found[parts[0].title().replace(" And ", " and ")] = "\n".join(prose)
+    return found
+
+
+def r_vectors(data):
+    """Unpack an R database of character vectors: a list of lines for each."""
+    while data:
+        unpacker = zlib.decompressobj()
+        body = unpacker.decompress(data[4:])  # behind four bytes of its length
+        data = unpacker.unused_data
+        lines, place = [], body.index(b"UTF-8") + 5 + 8  # kind of the vector, length
+        for _ in range(int.from_bytes(body[place - 4 : place], "big")):
+            size = int.from_bytes(body[place + 4 : place + 8], "big")
+            lines.append(body[place + 8 : place + 8 + size].decode("utf-8"))
+            place += 8 + size
+        yield lines
+
+
+def is_heading(paragraph):
+    """Say whether a paragraph is the number of a chapter, an end, or a row of stars."""
+    return re.fullmatch(rf"{HEADING}|(?i:finis|the end)|[*\s]+|\(End.*\)", paragraph)
 
 
 def paragraphs(text):

@@ -1,12 +1,13 @@
 """Real data for the chapters, small enough to lie in the package.
 
 Where each file comes from, and under which licence, stands beside it in LICENSES.md;
-`python -m course.data` made them. `practice.json` and `practice.npz` were measured and
-trained by `make experiments`.
+`python -m course.data` made them. What was measured and trained lies here as well:
+`make experiments` wrote it.
 """
 
 import gzip
 import json
+import lzma
 import pathlib
 
 import numpy as np
@@ -34,6 +35,13 @@ def docstrings():
 def faq():
     """167 of Python's frequently asked questions: [page, question, answer]."""
     return packed("faq.json.gz")
+
+
+def novels():
+    """Map the titles of Jane Austen's six novels to their text, a paragraph a line."""
+    with lzma.open(FOLDER / "austen.txt.xz", "rt", encoding="utf-8") as file:
+        parts = file.read().split("\n\n")
+    return dict(part.split("\n", 1) for part in parts)
 
 
 def paragraphs():

@@ -2,6 +2,7 @@
 
 import datetime
 import hashlib
+import zlib
 
 import numpy as np
 import pytest
@@ -11,6 +12,9 @@ from attnlib import data
 from course import data as made
 
 SHA256 = {
+    "austen.txt.xz": (
+        "7ad779f57b7739fdf6c46a98b0f036235e3fc0e8f33f4f6857da69018b52195a"
+    ),
     "dates.json.gz": (
         "ddcb735291b15be7ae0325e57ef51cac4d341c487263a1e60dfe7e964f61d7a3"
     ),
@@ -35,9 +39,9 @@ def test_a_file_is_the_frozen_one(name):
 def test_every_file_has_its_licence():
     """Other people's files are named in LICENSES.md, with their licence's text."""
     text = (data.FOLDER / "LICENSES.md").read_text(encoding="utf-8")
-    for path in data.FOLDER.glob("*.gz"):
+    for path in data.FOLDER.glob("*.[gx]z"):
         assert f"| `{path.name}` |" in text
-    for part in ("scikit-learn", "NumPy", "Python", "Unicode CLDR"):
+    for part in ("scikit-learn", "NumPy", "Python", "Unicode CLDR", "janeaustenr"):
         assert f"\n## {part}\n" in text
 
 
@@ -62,6 +66,40 @@ def test_faq():
     assert len(items) == 167
     assert all(len(answer.split()) >= 15 for *_, answer in items)
     assert not any("`" in text for item in items for text in item)
+
+
+def test_novels():
+    novels = data.novels()
+    assert list(novels) == [
+        "Emma", "Mansfield Park", "Northanger Abbey", "Persuasion",
+        "Pride and Prejudice", "Sense and Sensibility",
+    ]  # fmt: skip
+    assert novels["Pride and Prejudice"].startswith("It is a truth universally")
+    assert [len(text) // 1000 for text in novels.values()] == [
+        878, 879, 430, 463, 680, 667
+    ]  # fmt: skip
+    signs = {sign for text in novels.values() for sign in text if not sign.isalnum()}
+    assert signs == {*" \n!\"&'()*,-.:;?[]£"}
+    assert not any("CHAPTER" in text.upper().split("\n") for text in novels.values())
+
+
+def test_an_r_database_is_unpacked():
+    def vector(lines):
+        body = b"X\n" + bytes(12) + (5).to_bytes(4, "big") + b"UTF-8" + bytes(4)
+        body += len(lines).to_bytes(4, "big")
+        for line in lines:
+            body += bytes(4) + len(line.encode()).to_bytes(4, "big") + line.encode()
+        return len(body).to_bytes(4, "big") + zlib.compress(body)
+
+    found = made.r_vectors(vector(["A", "", "£1"]) + vector(["end"]))
+    assert list(found) == [["A", "", "£1"], ["end"]]
+
+
+def test_headings_of_novels_go():
+    for text in ("CHAPTER XIV", "Volume I", "Chapter 12", "FINIS", "The End", "* * *"):
+        assert made.is_heading(text)
+    for text in ("The end of it was", "Chapter and verse", "(Enough.)", "Finished."):
+        assert not made.is_heading(text)
 
 
 def test_dates_are_what_babel_writes():
