@@ -32,6 +32,7 @@ LONGEST = [
     "tests/browser/test_widgets_firefox.py",
     "tests/grading/test_user.py",
     "chapters/13_language_model.ipynb",
+    "chapters/14_build_a_gpt.ipynb",
     "chapters/09_practice.ipynb",
     "tests/browser/test_widgets_access.py",
     "chapters/03_scaling.ipynb",
