@@ -16,7 +16,7 @@ TEXT = "the cat sat on the mat; the bat's hat, that the cats had, was flat. " * 
 
 
 DEFINING = (
-    "import collections", "WORD =", "def ", "tokens =", "LAYERS", "class ", "@torch"
+    "import co", "WORD =", "def ", "tokens =", "LAYERS", "class ", "@torch"
 )  # fmt: skip
 
 
@@ -133,7 +133,7 @@ def test_chances_of_n_grams_sum_to_one(chapter):
 def test_bits_are_those_of_each_token_alone(chapter):
     torch.manual_seed(0)
     model = chapter.GPT()
-    text = TEXT[:150] * 3
+    text = TEXT[:150] * 4
     numbers = chapter.encode("\n" + text)
     total, half = 0.0, chapter.CONTEXT // 2
     assert len(numbers) > 3 * half

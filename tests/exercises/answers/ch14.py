@@ -115,3 +115,4 @@ ANSWERS = {
         adapter_by_asking,
     ),
 }
+SURVIVORS = {}
