@@ -441,10 +441,10 @@ MERGE_LOW_RANK = Exercise(
 )
 
 
-# fair_comparison: written
+# model_against_counts: written
 
-FAIR_COMPARISON = Exercise(
-    name="fair_comparison",
+MODEL_AGAINST_COUNTS = Exercise(
+    name="model_against_counts",
     chapter=14,
     title="Is it better than counting?",
     objective="plan a fair comparison of a language model with an n-gram",
@@ -470,5 +470,5 @@ EXERCISES = (
     NEXT_MERGE,
     LEARNING_RATE,
     MERGE_LOW_RANK,
-    FAIR_COMPARISON,
+    MODEL_AGAINST_COUNTS,
 )
