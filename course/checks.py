@@ -2,7 +2,7 @@
 
 import re
 
-from course import notebooks, toc
+from course import notebooks, reading, toc
 from course.paths import ROOT
 
 SECTIONS = (
@@ -20,8 +20,8 @@ def problems(path):
 
     A page that is no chapter has no closing sections; all else is asked of it.
     """
-    closing = (sections,) if toc.is_chapter(path) else ()
-    return [*common(path, notebooks.read(path), *closing, title, numbers)]
+    closing = (sections, within_reason) if toc.is_chapter(path) else ()
+    return [*common(path, notebooks.read(path), *closing, title, numbers, time)]
 
 
 def common(path, nb, *further):
@@ -108,6 +108,37 @@ def sections(nb, path):
     found = [line for line in lines if line in SECTIONS]
     if found != list(SECTIONS):
         yield f"its closing sections must be {', '.join(SECTIONS)}; found {found}"
+
+
+LONG = (  # chapters that are still to be cut; a test says when one leaves
+    "01_intuition",
+    "02_query_key_value",
+    "03_scaling",
+    "04_self_attention",
+    "05_multi_head",
+    "06_complexity",
+    "07_rnn_comparison",
+    "08_losses",
+    "09_practice",
+    "10_bias_variance",
+    "11_why_it_matters",
+    "13_language_model",
+    "14_build_a_gpt",
+)
+
+
+def within_reason(nb, path):
+    """More minutes, lines or predictions than a chapter may have."""
+    if path.stem not in LONG:
+        yield from reading.too_much(nb)
+
+
+def time(nb, path):
+    """A stated time to read that is not the counted one."""
+    stated = reading.STATED.findall(prose(nb))
+    if stated != [str(reading.minutes(nb))] and toc.stands_alone(path):
+        wanted = f"about {reading.minutes(nb)} minutes to read"
+        yield f"its first cell must say '**Time**: {wanted}', as counted"
 
 
 def title(nb, path):

@@ -14,7 +14,10 @@ from course.paths import ROOT
 from course.repository import setting
 
 KEPT_METADATA = ("mystnb", "tags", "nbgrader")
-FOLDED = "hide-input"  # the tag of a cell whose code only draws, or only checks
+FOLDED = {  # by tag: what each host but the book goes by to fold code, or outputs
+    "hide-input": ({"source_hidden": True}, {"cellView": "form"}),
+    "hide-output": ({"outputs_hidden": True}, {"collapsed": True}),
+}
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 SET_UP = """\
 # Set-up, the same in every chapter: one thread, so that results repeat on every
@@ -119,13 +122,15 @@ def tidy(nb):
 
 
 def folded(cell):
-    """Return the metadata by which each host folds the code of a cell with the tag.
+    """Return the metadata by which each host folds what the tags of a cell name.
 
-    The book goes by the tag itself, JupyterLab and Colab by what follows from it.
+    The book goes by the tags themselves, JupyterLab and Colab by what they are told.
     """
-    if FOLDED not in cell.metadata.get("tags", []):
-        return {}
-    return {"jupyter": {"source_hidden": True}, "cellView": "form"}
+    found = {}
+    for tag in FOLDED.keys() & set(cell.metadata.get("tags", [])):
+        lab, colab = FOLDED[tag]
+        found |= colab | {"jupyter": found.get("jupyter", {}) | lab}
+    return found
 
 
 def stale(nb):

@@ -43,3 +43,14 @@ def chapters():
 def is_chapter(path):
     """Whether a notebook is a chapter: its name begins with a number."""
     return re.match(r"\d\d_", path.name) is not None
+
+
+def stands_alone(path):
+    """Whether a notebook is a chapter, or an "In depth"."""
+    return is_chapter(path) or goes_deeper(path) is not None
+
+
+def goes_deeper(path):
+    """Return the number of the chapter, two digits, that an "In depth" is part of."""
+    found = re.match(r"in_depth_(\d\d)_", path.name)
+    return found and found[1]

@@ -10,7 +10,7 @@ import nbclient
 import nbformat
 import pytest
 
-from course import checks, exercises, notebooks, toc
+from course import checks, exercises, notebooks, reading, toc
 from course.__main__ import main
 from course.paths import ROOT
 from tests.notebooks.once import imports_torch, solutions
@@ -37,12 +37,73 @@ def test_every_notebook_is_in_the_table_of_contents():
 
 
 def test_a_notebook_with_a_number_is_a_chapter():
-    """The others are short pages, without questions and exercises."""
+    """The others, short pages and "In depth", have no questions and exercises."""
     assert [int(path.name[:2]) for path in CHAPTERS] == [*range(1, len(CHAPTERS) + 1)]
     others = [path for path in NOTEBOOKS if path not in CHAPTERS]
     assert not any(path.name[0].isdigit() for path in others)
     for path in others:
         assert "**Exercise" not in notebooks.markdown(notebooks.read(path))
+
+
+DEEPER = [path for path in NOTEBOOKS if toc.goes_deeper(path)]
+
+
+def test_an_in_depth_stands_below_its_chapter_and_both_lead_to_each_other():
+    listed, number = {}, ""
+    for name in toc.pages():
+        path = ROOT / f"{name}.ipynb"
+        if path in CHAPTERS:
+            number, chapter = path.name[:2], path
+        elif path in DEEPER:
+            listed[path] = toc.goes_deeper(path)
+            assert listed[path] == number, f"{path.name} is listed below {number}"
+            ours, theirs = (
+                notebooks.markdown(notebooks.read(p)) for p in (path, chapter)
+            )
+            assert f"]({chapter.name}" in ours
+            assert f"]({path.name}" in theirs
+            assert ours.startswith("# In depth: ")
+    assert [*listed] == DEEPER
+
+
+@pytest.mark.parametrize("name", checks.LONG)
+def test_a_chapter_that_may_be_too_long_is(name):
+    """One that is short enough leaves the list, and stays short."""
+    nb = notebooks.read(ROOT / "chapters" / f"{name}.ipynb")
+    assert [*reading.too_much(nb)], f"take {name} out of course.checks.LONG"
+
+
+def test_reading_counts_what_is_in_sight():
+    prose = nbformat.v4.new_markdown_cell(
+        "five words [are here](x.md)\n\n<details>\n<summary>no</summary>\n\nno\n\n"
+        "</details>\n\n```python\nno\n```\n"
+    )
+    plain = nbformat.v4.new_code_cell("a = 1\n\n\nb = 2")
+    folded = nbformat.v4.new_code_cell("c = 3", metadata={"tags": ["hide-input"]})
+    nb = nbformat.v4.new_notebook(cells=[prose, plain, folded])
+    assert (reading.words(nb), reading.lines(nb)) == (4, 2)
+    nb.cells[0].source = "word " * 900
+    assert reading.minutes(nb) == 5  # 4.5 and two lines
+    nb.cells[0].source = "word " * 990
+    assert reading.minutes(nb) == 10
+
+
+def test_too_much_is_told():
+    seen = nbformat.v4.new_output("stream", name="stdout", text="1\n")
+    ask = nbformat.v4.new_markdown_cell("**Predict**: one? **Before you run it:** two?")
+    questions = [nbformat.v4.new_markdown_cell(ask.source) for _ in range(5)]
+    show = nbformat.v4.new_code_cell("print(1)", outputs=[seen])
+    long = nbformat.v4.new_code_cell("a = 1\n" * 600)
+    nb = nbformat.v4.new_notebook(cells=[*questions, show, long])
+    told = " ".join(reading.too_much(nb))
+    for words in ("55 minutes", "601 lines", "10 predictions"):
+        assert words in told
+    assert "hide-output: 'print(1)'" in told
+    show.metadata["tags"] = ["hide-output"]
+    assert [*reading.too_much(nbformat.v4.new_notebook(cells=[ask, show]))] == []
+    assert "there is none" in next(
+        reading.too_much(nbformat.v4.new_notebook(cells=[ask]))
+    )
 
 
 def test_every_page_of_the_table_of_contents_exists():
@@ -114,7 +175,11 @@ def test_code_is_folded_in_every_host_by_one_tag():
         "jupyter": {"source_hidden": True},
         "cellView": "form",
     }
-    del folded["tags"]
+    cell.metadata = {"tags": ["hide-output", "hide-input"]}
+    both = notebooks.tidy(nb).cells[1].metadata
+    assert both["jupyter"] == {"source_hidden": True, "outputs_hidden": True}
+    assert (both["collapsed"], both["cellView"]) == (True, "form")
+    del both["tags"]
     assert notebooks.tidy(nb).cells[1].metadata == {}
 
 
@@ -123,6 +188,8 @@ def test_code_is_folded_in_every_host_by_one_tag():
 
 GOOD = """\
 # A title
+
+**Time**: about 5 minutes to read.
 
 An introduction with 0.50 in it, as printed below, and $x = 1.25$, a formula, from
 [Vaswani et al. 2017](https://arxiv.org/abs/1706.03762).
@@ -244,6 +311,8 @@ FAULTS = {
     ),
     "open details": (in_prose("An intro", "<details>\n"), "opens 1 <details>"),
     "no alt text in prose": (in_prose("An intro", "![](x.png)"), "without alt text"),
+    "another time": (in_prose("about 5", "about 50"), "about 5 minutes to read'"),
+    "a prediction": (in_prose("An intro", "**Predict**: an intro"), "is not folded"),
     "a missing section": (in_prose("## Remember", ""), "closing sections must be"),
     "two titles": (in_prose("## Remember", "# B\n\n## Remember"), "exactly one title"),
     "a path": (in_output("/home/someone/x"), "path of one machine"),
