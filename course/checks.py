@@ -122,7 +122,6 @@ LONG = (  # chapters that are still to be cut; a test says when one leaves
     "09_practice",
     "10_bias_variance",
     "11_why_it_matters",
-    "13_language_model",
     "14_build_a_gpt",
 )
 
