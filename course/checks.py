@@ -114,7 +114,6 @@ LONG = (  # chapters that are still to be cut; a test says when one leaves
     "01_intuition",
     "02_query_key_value",
     "03_scaling",
-    "04_self_attention",
     "05_multi_head",
     "06_complexity",
     "07_rnn_comparison",

@@ -13,7 +13,7 @@ import torch
 
 from experiments.common import names, store, tagged
 
-CHAPTER = "04_self_attention"
+CHAPTER = "in_depth_04_direct_and_parallel"
 SETTINGS = {
     "seeds": [0, 1],
     "parts": 5,
