@@ -117,7 +117,6 @@ LONG = (  # chapters that are still to be cut; a test says when one leaves
     "05_multi_head",
     "06_complexity",
     "07_rnn_comparison",
-    "08_losses",
     "09_practice",
     "10_bias_variance",
     "11_why_it_matters",

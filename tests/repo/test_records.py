@@ -31,6 +31,11 @@ def test_the_cells_that_were_run_are_the_chapter_s(name):
     assert found == wanted, f"run it anew: python -m experiments.{name}"
 
 
+def test_an_in_depth_that_reads_a_record_has_the_cells_that_were_run():
+    found = fingerprint(tagged("in_depth_08_little_data"))
+    assert found == recorded("little_data")["cells"]
+
+
 def test_every_model_has_its_curves():
     settings, results = (recorded("by_name")[key] for key in ("settings", "results"))
     assert list(results) == settings["models"]
