@@ -118,7 +118,6 @@ LONG = (  # chapters that are still to be cut; a test says when one leaves
     "07_rnn_comparison",
     "09_practice",
     "10_bias_variance",
-    "11_why_it_matters",
     "14_build_a_gpt",
 )
 
