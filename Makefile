@@ -80,7 +80,7 @@ check: $(READY) ## check the notebooks as they are stored, without running them 
 notebooks: $(READY) ## run the notebooks whose code was changed, store outputs (ALL=1, FILES=)
 	@$(RUN) -m course execute $(if $(ALL),--all) $(FILES)
 
-experiments: $(READY) ## measure anew what takes longer than a chapter may: an hour or more
+experiments: $(READY) ## measure anew what takes longer than a chapter may: some hours
 	@$(RUN) -m experiments
 
 tidy: $(READY) ## store the notebooks in normal form, without running them (FILES=)

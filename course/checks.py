@@ -115,7 +115,6 @@ LONG = (  # chapters that are still to be cut; a test says when one leaves
     "06_complexity",
     "07_rnn_comparison",
     "09_practice",
-    "14_build_a_gpt",
 )
 
 

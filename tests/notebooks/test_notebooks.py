@@ -73,6 +73,21 @@ def test_a_chapter_that_may_be_too_long_is(name):
     assert [*reading.too_much(nb)], f"take {name} out of course.checks.LONG"
 
 
+WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine",
+         "ten", "eleven", "twelve")  # fmt: skip
+
+
+@pytest.mark.parametrize("page", ["README.md", "chapters/index.md"])
+def test_stated_hours_are_the_counted_ones(page):
+    text = " ".join((ROOT / page).read_text(encoding="utf-8").split())
+    for paths, form in (
+        (CHAPTERS, r"about (\w+) hours of reading"),
+        (DEEPER, r"(\w+) more \*?in depth"),
+    ):
+        hours = sum(reading.minutes(notebooks.read(path)) for path in paths) / 60
+        assert re.search(form, text)[1] == WORDS[round(hours)]
+
+
 def test_reading_counts_what_is_in_sight():
     prose = nbformat.v4.new_markdown_cell(
         "five words [are here](x.md)\n\n<details>\n<summary>no</summary>\n\nno\n\n"

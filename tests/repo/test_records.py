@@ -5,14 +5,16 @@ The record of `experiments.practice`, which has more parts, has its own test.
 
 import numpy as np
 import pytest
+import torch
 
-from attnlib.data import recorded
-from experiments import by_name, freedom, little_data, mixers
-from experiments.common import fingerprint, tagged
+from attnlib.data import recorded, trained
+from experiments import by_name, freedom, gpt, little_data, mixers
+from experiments.common import fingerprint, names, tagged
 
 EXPERIMENTS = {
     "by_name": by_name,
     "freedom": freedom,
+    "gpt": gpt,
     "little_data": little_data,
     "mixers": mixers,
 }
@@ -68,3 +70,33 @@ def test_every_model_has_its_runs():
         assert list(found) == list(part["models"])
         runs = [one[what] for one in found.values() for what in ("error", "right")]
         assert np.shape(runs)[1] == part["data sets"]
+
+
+def test_every_start_of_the_gpt_has_its_curves():
+    settings, results = (recorded("gpt")[key] for key in ("settings", "results"))
+    part = settings["train"]
+    assert [run["seed"] for run in results["train"]] == part["seeds"]
+    assert part["stops"][-1] == part["steps"]
+    for run in results["train"]:
+        assert {len(run[name]) for name in run if name != "seed"} == {
+            len(part["stops"])
+        }
+    part = settings["rivals"]
+    for name in ("tokens", "letters"):
+        assert {*map(len, results["rivals"][name].values())} == {part[name]}
+    part = settings["fine-tuning"]
+    assert {*results["fine-tuning"]} == {"before", *part["arms"]}
+    assert all(
+        results["fine-tuning"][arm]["rate"] in part["rates"] for arm in part["arms"]
+    )
+
+
+def test_the_stored_gpt_is_the_first_of_those_that_were_measured():
+    """Rounding its weights to half precision moves it by less than a hundredth."""
+    chapter = names(tagged(gpt.CHAPTER))
+    model = chapter.GPT()
+    weights = trained("gpt").items()
+    model.load_state_dict({name: torch.from_numpy(w) for name, w in weights})
+    read = chapter.novels["Emma"][:60_000]
+    measured = recorded("gpt")["results"]["train"][0]["read"][-1]
+    assert chapter.bits(model, read) == pytest.approx(measured, abs=0.005)
