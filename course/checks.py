@@ -114,7 +114,6 @@ LONG = (  # chapters that are still to be cut; a test says when one leaves
     "05_multi_head",
     "06_complexity",
     "07_rnn_comparison",
-    "09_practice",
 )
 
 
