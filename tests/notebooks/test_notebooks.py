@@ -312,6 +312,10 @@ FAULTS = {
     "a decimal typed by hand": (in_prose("0.50", "0.51"), "says 0.51, which no cell"),
     "a source not listed": (in_prose("1706.03762", "1706.99999"), "references.bib"),
     "a dead link": (in_prose("An intro", "[An](none.ipynb) intro"), "leads nowhere"),
+    "a link to a box": (
+        in_prose("An intro", "[An](01_good.ipynb#claim-1-1) intro"),
+        "the book knows headings only",
+    ),
     "a role": (in_prose("An intro", "{ref}`x` intro"), "a role of MyST"),
     "a directive": (in_prose("An intro", "```{note}\n```\n"), "a directive of MyST"),
     "a label": (in_prose("An intro", "\n(label)=\nAn intro"), "a label of MyST"),
