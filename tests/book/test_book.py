@@ -291,22 +291,25 @@ def test_the_keyboard_opens_the_boxes(browser, on_disk, page):
 
 
 @pytest.mark.parametrize("script", [True, False], ids=["scripts", "no scripts"])
-def test_folded_code_is_one_click_away(browser, on_disk, script):
-    """Each cell with the tag, and no other, is a box that opens with its code."""
+@pytest.mark.parametrize(
+    ("tag", "side"), [("hide-input", "above-input"), ("hide-output", "below-input")]
+)
+def test_what_is_folded_is_one_click_away(browser, on_disk, script, tag, side):
+    """Each cell with the tag, and no other, is a box that opens with what it hides."""
     nb = json.loads((ROOT / "chapters" / "01_intuition.ipynb").read_text("utf-8"))
-    tagged = [
-        cell for cell in nb["cells"] if "hide-input" in cell["metadata"].get("tags", [])
-    ]
+    tagged = [cell for cell in nb["cells"] if tag in cell["metadata"].get("tags", [])]
     context = browser.new_context(java_script_enabled=script)
     page = context.new_page()
     page.goto(f"{on_disk}/chapters/01_intuition.html")
-    boxes = page.locator("details.hide")
+    boxes = page.locator(f"details.hide.{side}")
     assert boxes.count() == len(tagged) > 0
     box = boxes.first
     assert not box.locator("pre").is_visible()
     box.locator("summary").click()
     assert box.locator("pre").is_visible()
-    assert box.locator("pre").inner_text().strip() == "".join(tagged[0]["source"])
+    hidden = tagged[0]["source" if tag == "hide-input" else "outputs"]
+    text = hidden if tag == "hide-input" else hidden[0]["text"]
+    assert box.locator("pre").inner_text().strip() == "".join(text).strip()
     context.close()
 
 
