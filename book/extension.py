@@ -19,7 +19,6 @@ TEMPLATES = Path(__file__).parent / "templates"
 DRAWING = re.compile(
     r"chapters/drawings/\w+\.svg"
 )  # stands in the page, in its colours
-TOGGLE = re.compile(r'<summary>(?=<span class="toctree-toggle")')
 LINK = re.compile(r'href="(\w+)\.(?:ipynb|md)#')  # to the source of another page
 
 
@@ -91,14 +90,6 @@ class Book:
         if page == "index":
             context["card"] = self.cards[context["root_doc"]]
 
-    def name_toggles(self, app, page, template, context, doctree):
-        """Give a name to what unfolds the pages below a chapter at the side."""
-        make = context.get("generate_toctree_html")
-        if make is not None:
-            context["generate_toctree_html"] = lambda *asked, **options: TOGGLE.sub(
-                '<summary aria-label="Pages in depth">', str(make(*asked, **options))
-            )
-
     def script(self, doctree):
         """Return the name of the script for a page's live figures, "" for none."""
         figures = frozenset(name for name, _ in live.boxes(doctree))
@@ -153,7 +144,6 @@ def setup(app):
     app.connect("config-inited", book.configure)
     app.connect("doctree-resolved", book.resolve)
     app.connect("html-page-context", book.describe)
-    app.connect("html-page-context", book.name_toggles, priority=900)
     app.connect("html-collect-pages", book.first_page)
     app.connect("build-finished", book.finish)
     return {"parallel_read_safe": True, "parallel_write_safe": False}

@@ -48,7 +48,7 @@ def test_a_notebook_with_a_number_is_a_chapter():
 DEEPER = [path for path in NOTEBOOKS if toc.goes_deeper(path)]
 
 
-def test_an_in_depth_stands_below_its_chapter_and_both_lead_to_each_other():
+def test_an_in_depth_stands_behind_its_chapter_and_both_lead_to_each_other():
     listed, number = {}, ""
     for name in toc.pages():
         path = ROOT / f"{name}.ipynb"
@@ -56,7 +56,7 @@ def test_an_in_depth_stands_below_its_chapter_and_both_lead_to_each_other():
             number, chapter = path.name[:2], path
         elif path in DEEPER:
             listed[path] = toc.goes_deeper(path)
-            assert listed[path] == number, f"{path.name} is listed below {number}"
+            assert listed[path] == number, f"{path.name} is listed behind {number}"
             ours, theirs = (
                 notebooks.markdown(notebooks.read(p)) for p in (path, chapter)
             )
