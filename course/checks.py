@@ -113,7 +113,6 @@ def sections(nb, path):
 
 
 LONG = (  # chapters that are still to be cut; a test says when one leaves
-    "05_multi_head",
     "07_rnn_comparison",
 )
 
