@@ -33,6 +33,7 @@ LONGEST = [
     "tests/grading/test_user.py",
     "chapters/13_language_model.ipynb",
     "chapters/14_build_a_gpt.ipynb",
+    "chapters/15_attention_today.ipynb",
     "chapters/09_practice.ipynb",
     "tests/browser/test_widgets_access.py",
     "chapters/03_scaling.ipynb",

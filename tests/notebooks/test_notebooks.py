@@ -595,3 +595,21 @@ def test_the_language_model_s_chapter_runs_without_its_weights():
     assert "requirements-model.txt" in told
     assert len(below) > 10
     assert {*below} == {"left out: needs the weights\n"}
+
+
+def test_attention_today_runs_without_the_language_model():
+    """The cells that need its weights say so, all others run."""
+    nb = notebooks.read(ROOT / "chapters" / "15_attention_today.ipynb")
+    place = next(
+        i for i, cell in enumerate(nb.cells) if "load_or_leave_out(" in cell.source
+    )
+    hide = nbformat.v4.new_code_cell("smollm.PACKAGE = 'no_such_package'")
+    nb.cells.insert(place, hide)
+    nbclient.NotebookClient(nb, timeout=120).execute()
+    below = [cell for cell in nb.cells[place + 2 :] if cell.cell_type == "code"]
+    said = [
+        "".join(output.get("text", "") for output in cell.outputs) for cell in below
+    ]
+    left_out = [text == "left out: needs the weights\n" for text in said]
+    assert left_out == ["smol" in cell.source for cell in below]
+    assert 3 < sum(left_out) < 10 < len(below) - sum(left_out)
