@@ -3,6 +3,11 @@
 Up to the cell that imports torch, there is none. In front of that cell the solutions
 that need no torch run, each in a copy of the process, so that nothing of them stays;
 those that need torch follow the last cell. conftest.py in the root brings this in.
+
+What a box measured comes out a little different on another processor, and its bounds
+are checked where the box is made. So a stored box and a new one may differ in what was
+measured, by a third at most; bounds and words are the same. All else is compared to the
+letter, as nbval does it.
 """
 
 import re
@@ -69,6 +74,46 @@ def imports_torch(cell):
     return cell.cell_type == "code" and re.search(
         r"(?m)^\s*(import|from) torch\b", cell.source
     )
+
+
+MEASURED = re.compile(
+    r"(?<=: )-?[\d.,]+(?:e-?\d+)?(?= (?:not )?(?:&lt;|&gt;|==)=? )"  # ... : 0.1 < 2
+    r"|(?<=: )-?[\d.,]+(?:e-?\d+)?(?=, not (?:&lt;|&gt;|==)=? )"
+)
+
+
+def alike(stored, new):
+    """Say whether two boxes are the same but for a third of what was measured."""
+    if MEASURED.sub("", stored) != MEASURED.sub("", new):
+        return False
+    pairs = zip(MEASURED.findall(stored), MEASURED.findall(new), strict=True)
+    return all(
+        abs(a - b) <= max(0.02, max(abs(a), abs(b)) / 3)
+        for a, b in ([float(x.replace(",", "")) for x in pair] for pair in pairs)
+    )
+
+
+class Cell(IPyNbCell):
+    """A cell whose box may measure a little more or less."""
+
+    def compare_outputs(self, test, ref, skip_compare=None):
+        """Compare as nbval does, with boxes that are alike taken as equal."""
+        for new, stored in zip(test, ref, strict=False):
+            if alike(box(stored), box(new)):
+                new["data"] = stored["data"]
+        return super().compare_outputs(test, ref, skip_compare)
+
+
+def box(output):
+    """Return the HTML of an output that is a box, else what is like no other."""
+    shown = output.get("data", {}).get("text/html", "")
+    return shown if shown.startswith('<div class="claim"') else str(id(output))
+
+
+def pytest_itemcollected(item):
+    """Take a `Cell` in the place of what nbval makes of it."""
+    if type(item) is IPyNbCell:
+        item.__class__ = Cell
 
 
 class Chapter(IPyNbFile):

@@ -13,7 +13,7 @@ import pytest
 from course import checks, exercises, notebooks, reading, toc
 from course.__main__ import main
 from course.paths import ROOT
-from tests.notebooks.once import imports_torch, solutions
+from tests.notebooks.once import alike, imports_torch, solutions
 
 NOTEBOOKS, CHAPTERS = toc.notebooks(), toc.chapters()
 
@@ -86,6 +86,28 @@ def test_stated_hours_are_the_counted_ones(page):
     ):
         hours = sum(reading.minutes(notebooks.read(path)) for path in paths) / 60
         assert re.search(form, text)[1] == WORDS[round(hours)]
+
+
+BOX = (
+    '<div class="claim"><li>it moved, of 5: 0.12 &lt; 0.5</li>'
+    "<li>it stayed: 1,024, not &lt; 3</li></div>"
+)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "same"),
+    [
+        ("0.12", "0.1", True),
+        ("1,024", "900", True),
+        ("0.12", "0.3", False),  # by more than a third
+        ("&lt; 0.5", "&lt; 0.6", False),  # a bound
+        ("it moved", "it stayed", False),
+        (" 5:", " 6:", False),
+    ],
+)
+def test_a_box_may_measure_a_little_more_or_less(old, new, same):
+    assert alike(BOX, BOX)
+    assert alike(BOX, BOX.replace(old, new)) is same
 
 
 def test_reading_counts_what_is_in_sight():
