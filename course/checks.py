@@ -112,15 +112,9 @@ def sections(nb, path):
         yield f"its closing sections must be {', '.join(SECTIONS)}; found {found}"
 
 
-LONG = (  # chapters that are still to be cut; a test says when one leaves
-    "07_rnn_comparison",
-)
-
-
 def within_reason(nb, path):
     """More minutes, lines or predictions than a chapter may have."""
-    if path.stem not in LONG:
-        yield from reading.too_much(nb)
+    yield from reading.too_much(nb)
 
 
 def time(nb, path):

@@ -39,6 +39,7 @@ LONGEST = [
     "chapters/03_scaling.ipynb",
     "chapters/in_depth_03_remedies.ipynb",
     "chapters/in_depth_10_noise.ipynb",
+    "chapters/in_depth_07_recall.ipynb",
     "chapters/in_depth_07_look_ups.ipynb",
     "chapters/in_depth_02_who_decides.ipynb",
     "chapters/in_depth_04_direct_and_parallel.ipynb",

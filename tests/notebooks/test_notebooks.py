@@ -66,13 +66,6 @@ def test_an_in_depth_stands_behind_its_chapter_and_both_lead_to_each_other():
     assert [*listed] == DEEPER
 
 
-@pytest.mark.parametrize("name", checks.LONG)
-def test_a_chapter_that_may_be_too_long_is(name):
-    """One that is short enough leaves the list, and stays short."""
-    nb = notebooks.read(ROOT / "chapters" / f"{name}.ipynb")
-    assert [*reading.too_much(nb)], f"take {name} out of course.checks.LONG"
-
-
 WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine",
          "ten", "eleven", "twelve")  # fmt: skip
 
