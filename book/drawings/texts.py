@@ -122,12 +122,12 @@ def patches():
         "patches",
         262,
         "Patches as tokens",
-        """An image of 8 times 8 dots is cut into 16 patches of 2 times 2 dots. Each
+        """An image of 8 times 8 pixels is cut into 16 patches of 2 times 2 pixels. Each
         patch is a token: a vector, with one for its place added. They go through a
         block without a mask, and the mean of all tokens is read as one of ten
         digits.""",
     )
-    d.text(74, 16, "8 × 8 dots", "quiet")
+    d.text(74, 16, "8 × 8 pixels", "quiet")
     ink = ("..1111..", ".1....1.", "......1.", "....11..", "......1.", "......1.")
     dots = (*ink, ".1....1.", "..1111..")
     d.grid(18, 30, 8, 8, shade=lambda i, j: 0.6 * (dots[i][j] == "1"))
@@ -149,7 +149,7 @@ def patches():
             fill="#EEF1F4",
             stroke="#48566B",
         )
-    d.text(262, 48, "4 dots each, + place", "quiet")
+    d.text(262, 48, "4 pixels each, + place", "quiet")
     d.line((262, 106), (262, 124))
     d.box(166, 124, 189, 32, "block, no mask", bold=True)
     d.line((262, 156), (262, 174))
