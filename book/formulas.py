@@ -32,10 +32,12 @@ START = """# Formulas by name
 <!-- Made by `python -m book.formulas` from chapters/formulas.yml and the docstrings of
 attnlib; change those. -->
 
-Each formula of the course, under all the names that it goes by: where it is derived,
-and which function of `attnlib` computes it. Type any of the names into the search.
-Letters: `L` queries, `S` keys, `E` features per query and key (also $d_k$), `Ev`
-features per value, `H` heads; $n = L = S$.
+The formulas of the course, each under all the names that it goes by: where it is
+derived, and which function of `attnlib` computes it. Type any of the names into the
+search. Letters: `L` queries, `S` keys, `E` features per query and key (also $d_k$),
+`Ev` features per value, `H` heads, `D` features of a token (also $d$), `N` features of
+a recurrent network's state; $n = L = S$. Where a loss or an error is a mean, $N$ counts
+what it is taken over.
 """
 
 

@@ -5,6 +5,7 @@ import re
 
 from attnlib.exercises import CHAPTERS as WITH_EXERCISES
 from attnlib.exercises import exercises
+from course import notebooks, reading
 from course.exercises import facts, of_chapter, rubric_line, sources, written
 from course.marks import BEGIN, END
 from course.paths import CHAPTERS, SOURCES
@@ -12,6 +13,8 @@ from course.paths import CHAPTERS, SOURCES
 MISTAKES = SOURCES / "known_mistakes.md"
 GUIDE = CHAPTERS / "instructors.md"
 TABLE = re.compile(r"(<!-- exercises: .*? -->\n)(.*?)(<!-- end of exercises -->)", re.S)
+TERM = re.compile(r"(<!-- term: .*? -->\n)(.*?)(<!-- end of term -->)", re.S)
+SHORT = (12,)  # chapters that share a week with the one before
 
 # The list of known mistakes
 
@@ -36,7 +39,38 @@ def list_of_mistakes():
     return "\n".join(lines) + "\n"
 
 
-# The table of the instructors' page
+# The tables of the instructors' page
+
+
+def plan_of_a_term():
+    """Markdown: the weeks of a term, with the minutes of their notebooks."""
+    weeks = []
+    for path in sorted(CHAPTERS.glob("[0-9][0-9]_*.ipynb")):
+        if int(path.name[:2]) in SHORT:
+            weeks[-1].append(path)
+        else:
+            weeks.append([path])
+    lines = [
+        "",
+        "| Week | Chapters | Reading | Exercises | Together |",
+        "|---|---|---:|---:|---:|",
+    ]
+    total = [0, 0]
+    for number, paths in enumerate(weeks, start=1):
+        read = sum(reading.minutes(notebooks.read(path)) for path in paths)
+        tried = sum(minutes_of_exercises(path) for path in paths)
+        total = [total[0] + read, total[1] + tried]
+        names = ", ".join(f"[{int(path.name[:2])}]({path.name})" for path in paths)
+        lines.append(f"| {number} | {names} | {read} | {tried} | {read + tried} |")
+    lines.append(f"| all | | {total[0]} | {total[1]} | {sum(total)} |")
+    return "\n".join([*lines, "", ""])
+
+
+def minutes_of_exercises(path):
+    """How long the exercises of a chapter are estimated to take, 0 without any."""
+    number = int(path.name[:2])
+    known = exercises(number) if number in WITH_EXERCISES else ()
+    return sum(exercise.minutes for exercise in known)
 
 
 def table_of_exercises():
@@ -70,8 +104,9 @@ def table_row(exercise):
 
 
 def guide():
-    """The instructors' page with its table as the checkers have it now."""
+    """The instructors' page with its tables as notebooks and checkers are now."""
     text = GUIDE.read_text(encoding="utf-8")
+    text = TERM.sub(lambda match: match[1] + plan_of_a_term() + match[3], text)
     return TABLE.sub(lambda match: match[1] + table_of_exercises() + match[3], text)
 
 

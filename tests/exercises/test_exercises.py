@@ -366,6 +366,18 @@ def test_the_instructors_table_is_generated():
     assert all(f"`{name}`" in text for name in names())
 
 
+def test_the_hours_of_marking_follow_from_the_questions():
+    """Three minutes for each of the first ten answers, one to two for the others."""
+    text = " ".join(generated.GUIDE.read_text(encoding="utf-8").split())
+    said = re.search(r"(\d+) students times (\d+) questions are (\d+) answers", text)
+    students, questions, answers = map(int, said.groups())
+    assert questions == len(EVERY) - len(JUDGED)
+    assert answers == students * questions
+    hours = [questions * (10 * 3 + (students - 10) * each) / 60 for each in (1, 2)]
+    said = re.search(r"(\d+) to (\d+) hours for all of them", text)
+    assert [*map(int, said.groups())] == [*map(round, hours)]
+
+
 def test_list_of_mistakes_is_generated():
     text = generated.MISTAKES.read_text(encoding="utf-8")
     assert text == generated.list_of_mistakes(), "run `python -m course mistakes`"

@@ -10,6 +10,8 @@ import nbclient
 import nbformat
 import pytest
 
+from attnlib.exercises import CHAPTERS as WITH_EXERCISES
+from attnlib.exercises import exercises as exercises_of
 from course import checks, exercises, notebooks, reading, toc
 from course.__main__ import main
 from course.paths import ROOT
@@ -67,7 +69,8 @@ def test_an_in_depth_stands_behind_its_chapter_and_both_lead_to_each_other():
 
 
 WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine",
-         "ten", "eleven", "twelve")  # fmt: skip
+         "ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen",
+         "seventeen", "eighteen", "nineteen", "twenty")  # fmt: skip
 
 
 @pytest.mark.parametrize("page", ["README.md", "chapters/index.md"])
@@ -79,6 +82,11 @@ def test_stated_hours_are_the_counted_ones(page):
     ):
         hours = sum(reading.minutes(notebooks.read(path)) for path in paths) / 60
         assert re.search(form, text)[1] == WORDS[round(hours)]
+    hours = (
+        sum(e.minutes for number in WITH_EXERCISES for e in exercises_of(number)) / 60
+    )
+    said = re.search(r"exercises (?:for|take) about (\w+)\.", text)[1]
+    assert said == WORDS[round(hours)]
 
 
 BOX = (
