@@ -85,7 +85,7 @@ const length = (x) => (x ? big(x) : "at no n");
 const FACTS = [
   ["keys and values of all layers", "cache", bytes],
   ["read and written by a layer's attention", "moved", bytes],
-  ["weights of a layer, if stored", "weights", bytes],
+  ["attention weights of a layer, if stored (pairs that meet)", "weights", bytes],
   ["intensity, tiled", "intensity", perByte],
   ["intensity, weights stored", "stored_intensity", perByte],
   ["intensity, one more token", "decoding", perByte],

@@ -83,8 +83,9 @@ class CostCalculator(LiveFigure):
         projections, pairs (scores and mixing), mlp: FLOPs of all layers; shares (3) of
         them; curves (3, 21): the shares at n = 1, 2, 4, ... 2**20. cache: bytes of keys
         and values of all layers. moved, weights: bytes of one layer's attention: query,
-        key, value and output once; its weights, if stored. intensity, stored_intensity,
-        decoding: FLOPs per byte of attention: tiled, weights stored, one more token.
+        key, value and output once; the attention weights of the pairs that meet, if
+        stored. intensity, stored_intensity, decoding: FLOPs per byte of attention:
+        tiled, weights stored, one more token.
         crossover, mlp_crossover: n at which scores and mixing equal the projections, or
         projections and MLP; 0 where no n does.
         """
@@ -185,7 +186,11 @@ class CostCalculator(LiveFigure):
         ]
         rows += [
             ("key-value cache", f"{found['cache'] / 2**20:,.1f} MiB", ""),
-            ("weights, if stored", f"{found['weights'] / 2**20:,.1f} MiB a layer", ""),
+            (
+                "attention weights, if stored (pairs that meet)",
+                f"{found['weights'] / 2**20:,.1f} MiB a layer",
+                "",
+            ),
             ("tiled", f"{found['intensity']:,.1f} FLOPs per byte", ""),
             ("one more token", f"{found['decoding']:,.1f} FLOPs per byte", ""),
         ]

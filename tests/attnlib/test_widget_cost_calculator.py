@@ -285,5 +285,9 @@ def test_table_says_what_numbers_says():
     table = types.SimpleNamespace(**{row[0].replace(" ", "_"): row[1:] for row in rows})
     assert table.scores_and_mixing == (f"{24 * 4 * 2048**2 * 1024:.2e} FLOPs", "25.0%")
     assert rows[3] == ("key-value cache", "192.0 MiB", "")
+    weights = "attention weights, if stored (pairs that meet)"
+    assert rows[4] == (weights, "128.0 MiB a layer", "")
+    halved = CostCalculator(n=2048, sees="causal").table()[2]
+    assert halved[4] == (weights, "64.0 MiB a layer", "")
     never = CostCalculator(sees="window", window=64).table()[0]
     assert never.count("no number") == 2
