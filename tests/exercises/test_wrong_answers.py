@@ -181,6 +181,31 @@ def of_all(a, b):
     return np.full_like(a, np.maximum(a, b).max())
 
 
+def beside_a_sink(softmax):
+    """The sink as one more score, by a softmax of one's own."""
+
+    def wrong(query, key, value, sink):
+        scores = query @ key.mT / query.shape[-1] ** 0.5
+        sink = np.broadcast_to(sink[:, None, None], (*scores.shape[:-1], 1))
+        return softmax(np.concatenate([scores, sink], -1))[..., :-1] @ value
+
+    return wrong
+
+
+def summed_up(base):
+    """Attention and its log-sum-exp, measured against a number of one's own."""
+
+    def wrong(query, key, value, block):
+        scores = query @ key.mT / query.shape[-1] ** 0.5
+        with np.errstate(all="ignore"):
+            shift = base(scores, block)
+            exps = np.exp(scores - shift)
+            total = exps.sum(-1, keepdims=True)
+            return exps @ value / total, (shift + np.log(total))[..., 0]
+
+    return wrong
+
+
 COUNTS = ("attention_flops", "kv_cache_size", "block_parameters")
 WRONG = {
     "stable_softmax": [*SHIFTED, *FILLED],
@@ -214,6 +239,13 @@ WRONG = {
     "decode_step": [decoded_unshifted],
     "pointer_gradient": [pointed_unshifted],
     "stable_cross_entropy": [log_of_sum],
+    "sink_attention": [*map(beside_a_sink, [unshifted, *SHIFTED])],
+    "flash_forward": [
+        summed_up(lambda scores, block: 0.0),
+        summed_up(lambda scores, block: scores.max()),
+        summed_up(lambda scores, block: scores.min(-1, keepdims=True)),
+        summed_up(lambda scores, block: scores[..., :block].max(-1, keepdims=True)),
+    ],
 }
 
 
