@@ -10,7 +10,7 @@ from pathlib import Path
 from docutils import nodes
 from sphinx.errors import ExtensionError
 
-from book import feed, formulas, icons, live, said
+from book import feed, formulas, icons, live, mathml, said
 from book.facts import build_line, facts, source
 from book.sitemap import sitemap
 from course import toc
@@ -141,6 +141,7 @@ def setup(app):
     """Connect the book to Sphinx's events, in the order in which they come."""
     book = Book(Path(app.srcdir))
     app.add_node(SearchName, html=(skip, None))
+    app.add_html_math_renderer("mathml", mathml.visit("inline"), mathml.visit("block"))
     app.connect("config-inited", book.configure)
     app.connect("doctree-resolved", book.resolve)
     app.connect("html-page-context", book.describe)

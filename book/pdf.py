@@ -3,8 +3,8 @@
     python -m book.pdf [--output FILE] [--pages chapters/glossary ...]
 
 The articles of all pages are joined into one document, in which every id carries the
-number of its page, so that a link from chapter to chapter stays a link. Chromium sets
-the formulas and prints it, with the book's own style for paper. Build the book first.
+number of its page, so that a link from chapter to chapter stays a link. Chromium
+prints it, with the book's own style for paper. Build the book first.
 """
 
 import argparse
@@ -30,14 +30,11 @@ ATTRIBUTE = re.compile(r'\b(id|href|src|for|headers|aria-labelledby)="([^"]*)"')
 ARTICLE = re.compile(r'<article class="bd-article">(.*)</article>', re.S)
 TITLE = re.compile(r'<meta property="og:title" content="([^"]*)">')
 STYLE = re.compile(r'<link [^>]*rel="stylesheet"[^>]*>|<link [^>]*styles/[^>]*>')
-MATHS = re.compile(r"<script>window\.MathJax = (\{.*?\})</script>")
-ENGINE = re.compile(r'<script [^>]*src="([^"]*/mathjax/[^"]*)"[^>]*></script>')
 
 DOCUMENT = """<!DOCTYPE html>
 <html lang="en" data-theme="light" data-mode="light" data-content_root="./">
 <head><meta charset="utf-8"><title>{title}</title>
 {styles}
-{maths}
 </head>
 <body class="whole-book">
 <header class="title-page"><p class="book-title">{title}</p><p>{author}</p><p>{line}</p>
@@ -47,12 +44,6 @@ DOCUMENT = """<!DOCTYPE html>
 <main class="bd-main">{articles}</main>
 </body></html>
 """
-
-ENGINE_TAGS = """<script>
-window.MathJax = {settings};
-window.MathJax.startup = {{typeset: false}};
-</script>
-<script defer src="{engine}"></script>"""
 
 FOOT = """<div style="width: 100%; font: 8px sans-serif; text-align: center">
 <span class="pageNumber"></span></div>"""
@@ -111,21 +102,9 @@ def joined(built, pages, now, author):
         line=build_line(now),
         home=now["home"],
         styles=styles.replace(f'href="{up}', 'href="'),
-        maths=engine_tags(texts, pages),
         contents=contents,
         articles="\n".join(articles),
     )
-
-
-def engine_tags(texts, pages):
-    """Return what loads MathJax as the first page with formulas does, or nothing."""
-    for text, page in zip(texts, pages, strict=True):
-        if settings := MATHS.search(text):
-            path = posixpath.join(posixpath.dirname(page), ENGINE.search(text)[1])
-            return ENGINE_TAGS.format(
-                settings=settings[1], engine=posixpath.normpath(path)
-            )
-    return ""
 
 
 def read(built, page):
@@ -179,12 +158,7 @@ def print_pdf(document, output, say):
         page.set_default_timeout(0)
         page.route("http*://**", lambda route: route.abort())
         page.goto(document.as_uri(), wait_until="load")
-        page.evaluate("window.MathJax?.startup.promise")
         titles = page.evaluate(PREPARE)
-        count = page.locator("article").count()
-        for k in range(count):
-            page.evaluate("(id) => window.MathJax?.typesetPromise([`#${id}`])", f"p{k}")
-            say(f"formulas set on {k + 1} of {count} pages")
         page.evaluate("document.fonts.ready.then(() => true)")
         say("printing")
         page.pdf(

@@ -19,7 +19,7 @@ from course.paths import ROOT
 OUT = ROOT / "_build" / "slides"
 LOADED = {
     "reveal": "book/templates/slides/vendor/reveal",
-    "mathjax": "book/static/vendor/mathjax",
+    "mathjax": "book/templates/slides/vendor/mathjax",
     "drawings": "chapters/drawings",
 }
 QUESTION = "**Before you run it"

@@ -6,17 +6,23 @@
 
 The book loads nothing from other machines, so the few scripts and fonts that it needs
 are committed. `book/vendor.json` names each one: its npm package and exact version,
-where it goes, and the SHA-256 of its bytes.
+where it goes, and the SHA-256 of its bytes. A font may name the ranges of signs that
+are kept of it; cutting it needs fonttools, and brotli, which is not among the course's
+packages: `pip install brotli` first.
 """
 
 import argparse
 import hashlib
+import io
 import json
 import subprocess
 import sys
 import tarfile
 import tempfile
 from pathlib import Path
+
+from fontTools import subset
+from fontTools.ttLib import TTFont
 
 from course.paths import ROOT
 
@@ -62,6 +68,23 @@ def pack(name, version, folder):
     return folder / done.stdout.split()[-1]
 
 
+def cut_down(data, signs):
+    """Return a font with no more signs than these ranges have: "41-5A 3B1 ..."."""
+    ends = [[int(end, 16) for end in part.split("-")] for part in signs.split()]
+    kept = [sign for part in ends for sign in range(part[0], part[-1] + 1)]
+    options = subset.Options(
+        flavor="woff2", hinting=False, layout_features=["ssty"], notdef_outline=True
+    )
+    font = TTFont(io.BytesIO(data), recalcTimestamp=False)
+    cutter = subset.Subsetter(options)
+    cutter.populate(unicodes=kept)
+    cutter.subset(font)
+    font.flavor = "woff2"
+    written = io.BytesIO()
+    font.save(written, reorderTables=False)
+    return written.getvalue()
+
+
 def fetch(root, *, pin=False):
     """Write every file of the manifest from its npm package; check or pin its hash."""
     manifest = read_manifest(root)
@@ -72,6 +95,8 @@ def fetch(root, *, pin=False):
                 for path, entry in package["files"].items():
                     source = f"package/{entry['from']}"
                     data = archive.extractfile(source).read()
+                    if signs := entry.get("signs"):
+                        data = cut_down(data, signs)
                     if pin:
                         entry["sha256"] = sha256(data)
                     elif sha256(data) != entry["sha256"]:

@@ -54,7 +54,7 @@ def weight(page):
     """Return the bytes of a page and of all that its HTML names, each gzipped.
 
     Pictures and fonts that are compressed already count as they are. The fonts that
-    styles and MathJax ask for come on top; the browser tests count those.
+    styles ask for come on top; the browser tests count those.
     """
     return sum(sent_bytes(path) for path in loaded_files(page))
 

@@ -4,7 +4,7 @@
   "use strict";
 
   const SCROLLABLE =
-    "pre, mjx-container[display='true'], .pst-scrollable-table-container, .output, " +
+    "pre, div.math, .pst-scrollable-table-container, .output, " +
     ".cell_output:has(> img)";
 
   function remove(attribute, selector) {
@@ -27,21 +27,6 @@
     if (!brand) return;
     brand.parentElement.setAttribute("role", "navigation");
     brand.parentElement.setAttribute("aria-label", "Home");
-  }
-
-  // A formula alone in a column's head gives the column no name; its TeX does.
-  function nameFormulaHeads() {
-    for (const item of window.MathJax.startup.document.math) {
-      const head = item.typesetRoot?.closest("th");
-      if (!head || head.textContent.trim() !== item.typesetRoot.textContent.trim()) {
-        continue;
-      }
-      const words = item.math
-        .replace(/\\textcolor\{[^}]*\}|\\(text|mathrm|operatorname)\b/g, "")
-        .replace(/\\([A-Za-z]+)/g, " $1 ")
-        .replace(/[{}\\]/g, "");
-      head.querySelector("math")?.setAttribute("aria-label", words.trim());
-    }
   }
 
   // What scrolls sideways can be reached with the keyboard; what fits is no extra stop.
@@ -73,9 +58,6 @@
     mendScrolling();
     const article = document.querySelector(".bd-article");
     if (article) new ResizeObserver(mendScrolling).observe(article);
-    if (window.MathJax?.startup?.promise) {
-      window.MathJax.startup.promise.then(nameFormulaHeads).then(mendScrolling);
-    }
     // Again, whenever the theme writes them later: it does, once its tips are ready.
     new MutationObserver(mendNames).observe(document.body, {
       subtree: true,

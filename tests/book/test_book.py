@@ -5,6 +5,7 @@ The planted faults at the end show that each check can fail.
 
 import base64
 import collections
+import html
 import html.parser
 import json
 import random
@@ -120,6 +121,24 @@ def formulas_in_titles(folder):
     ]
 
 
+def signs_without_a_font(folder):
+    """Return signs of formulas that the book's font for them was cut off."""
+    entry = vendor.read_manifest(ROOT)["@fontsource/stix-two-math"]["files"]
+    ranges = entry["stix-two-math.woff2"]["signs"].split()
+    ends = [[int(end, 16) for end in part.split("-")] for part in ranges]
+    texts = [path.read_text(encoding="utf-8") for path in read_links(folder)]
+    formulas = [
+        f for text in texts for f in re.findall(r"<math\b.*?</math>", text, re.S)
+    ]
+    signs = set(html.unescape(re.sub(r"<[^>]*>|\s", "", "".join(formulas))))
+    assert len(signs) > 80
+    return {sign for sign in signs if not any(e[0] <= ord(sign) <= e[-1] for e in ends)}
+
+
+def test_the_font_has_every_sign_of_the_formulas(book):
+    assert signs_without_a_font(book) == set()
+
+
 def test_the_book_is_built(built):
     """Strictly: a warning is an error. The command says where to open the book."""
     output, done = built
@@ -213,7 +232,7 @@ def test_page_from_a_folder(browser, on_disk, page, theme):
         assert seen.troubles + problems == []
         assert seen.page.evaluate("document.documentElement.dataset.theme") == theme
         if page in NOTEBOOKS and "$" in prose(page):
-            assert seen.page.locator("mjx-container").count() > 0
+            assert seen.page.locator("math").count() > 0
 
 
 @pytest.mark.parametrize("page", [*PAGES, SEARCH])
@@ -411,7 +430,7 @@ def test_a_trouble_of_a_page_is_found(browser, tmp_path, fault, word):
         (look.formula_problems, r"<summary>A. $\sqrt{d_k}$</summary>"),
         (
             look.contrast_problems,
-            '<mjx-container><b style="color: #999">Q</b></mjx-container>',
+            '<math><mi mathcolor="#999999">Q</mi></math>',
         ),
     ],
 )
@@ -453,7 +472,7 @@ def test_a_changed_vendored_byte_is_found(tmp_path):
     (tmp_path / vendor.MANIFEST).parent.mkdir(exist_ok=True)
     shutil.copy(ROOT / vendor.MANIFEST, tmp_path / vendor.MANIFEST)
     assert vendor.wrong_files(tmp_path) == []
-    licence = tmp_path / "book" / "static" / "vendor" / "mathjax" / "LICENSE"
+    licence = tmp_path / "book/templates/slides/vendor/mathjax/LICENSE"
     licence.write_bytes(licence.read_bytes()[:-1] + b"!")
     (licence.parent / "unknown.js").touch()
     changed, unknown = vendor.wrong_files(tmp_path)

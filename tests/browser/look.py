@@ -26,7 +26,7 @@ LATE = 1500  # milliseconds
 PATIENCE = 120_000  # milliseconds: a bound for hanging, not for speed
 
 # Bytes, gzipped: of everything that a first visit fetches, and of our own scripts.
-WHOLE_PAGE, OWN_JAVASCRIPT = 1_300_000, 15_000
+WHOLE_PAGE, OWN_JAVASCRIPT = 800_000, 15_000
 OWN_SCRIPT = re.compile(
     r"/_static/(figures/[^/]+|book|live_host|mode|search_scorer)\.js(\?|$)"
 )
@@ -159,7 +159,7 @@ def between(points, steps=4):
 
 
 def settle(page):
-    """Wait until MathJax has set the formulas and the fonts are there."""
+    """Wait until the fonts are there, and in slides the formulas."""
     page.evaluate(
         """async () => {
             if (window.MathJax?.startup?.promise) await MathJax.startup.promise;
@@ -214,7 +214,7 @@ def width_problems(page):
         """() => {
             const root = document.documentElement;
             if (root.scrollWidth <= root.clientWidth) return [];
-            const inside = "pre *, mjx-container *, .pst-scrollable-table-container *";
+            const inside = "pre *, div.math *, .pst-scrollable-table-container *";
             return [...document.querySelectorAll("body *")]
                 .filter((e) => e.getBoundingClientRect().right > root.clientWidth + 1)
                 .filter((e) => !e.matches(inside))
@@ -248,10 +248,8 @@ def formula_problems(page):
         r"""() => {
             const problems = [];
             for (const e of document.querySelectorAll(".math"))
-                if (!e.querySelector("mjx-container"))
+                if (!e.querySelector("math")?.getBoundingClientRect().width)
                     problems.push(`not set: ${e.textContent.slice(0, 60)}`);
-            for (const e of document.querySelectorAll("mjx-merror, [data-mjx-error]"))
-                problems.push(`error in formula: ${e.textContent.slice(0, 60)}`);
             const article = document.querySelector("article");
             if (!article) return problems;
             const walk = document.createTreeWalker(article, NodeFilter.SHOW_TEXT);
@@ -290,7 +288,7 @@ def contrast_problems(page, least=4.5):
             const grounds = names.map(colour);
             probe.remove();
             const problems = [];
-            const coloured = "mjx-container [style*='color']";
+            const coloured = "math [mathcolor]";
             for (const e of document.querySelectorAll(coloured)) {
                 const ink = light(numbers(getComputedStyle(e).color));
                 for (const ground of grounds) {

@@ -1,0 +1,101 @@
+"""Set formulas as MathML while the book is built: in the page they need no script.
+
+latex2mathml writes a formula's structure; the space that TeX puts around the names of
+functions is added here. What it does not know stops the build, with page and formula.
+"""
+
+import re
+import xml.etree.ElementTree as ET
+
+from docutils.nodes import SkipNode
+from latex2mathml.converter import convert
+from sphinx.errors import ExtensionError
+
+SPACE = "http://www.w3.org/1998/Math/MathML"
+FUNCTION = re.compile(r"[A-Za-z]{2,}")  # softmax, ln, max
+OPENS = tuple("([{|‖⌊⌈")
+WORD_JOINER = "\u2060"  # a full stop or a bracket stays on the formula's line
+CLOSING = tuple(".,;:!?)]’”")
+
+ET.register_namespace("", SPACE)
+
+
+def mathml(tex, display="inline"):
+    """Return the MathML of a formula in TeX; raise ValueError where it is not known."""
+    signs = re.sub(r"\\[{}]", "", tex)
+    if signs.count("{") != signs.count("}"):
+        raise ValueError(f"a brace has no partner in the formula {tex!r}")
+    try:
+        formula = ET.fromstring(convert(tex.strip(), display=display))
+    except Exception as wrong:  # latex2mathml has a dozen kinds
+        raise ValueError(f"{type(wrong).__name__} in the formula {tex!r}") from wrong
+    for element in list(formula.iter()):
+        if "\\" in (element.text or ""):
+            raise ValueError(f"{element.text} is not known, in the formula {tex!r}")
+        if len(element) != PARTS.get(element.tag, len(element)):
+            raise ValueError(f"something is missing in the formula {tex!r}")
+        if element.tag not in PARTS:
+            space_functions(element)
+        if element.text == "/":  # close to both sides, as TeX has it
+            element.attrib |= {"lspace": "0", "rspace": "0"}
+    return ET.tostring(formula, encoding="unicode")
+
+
+def space_functions(row):
+    """Put TeX's thin space around the named functions of a row."""
+    for place, part in reversed([*enumerate(row)]):
+        name = next(iter(part), part)  # of max with j below it: max
+        if (part is not name and part.tag not in PARTS) or not is_function(name):
+            continue
+        name.tag = tag("mi")
+        behind = row[place + 1] if place + 1 < len(row) else None
+        before = row[place - 1] if place else None
+        if behind is not None and not first(behind).startswith(OPENS):
+            row.insert(place + 1, ET.Element(tag("mspace"), width="0.167em"))
+        if before is not None and before.tag != tag("mo"):
+            row.insert(place, ET.Element(tag("mspace"), width="0.167em"))
+
+
+def tag(name):
+    """Return the name of a MathML element as the parser writes it."""
+    return f"{{{SPACE}}}{name}"
+
+
+PARTS = {tag(name): 2 for name in ("mfrac", "msub", "msup", "munder", "mover", "mroot")}
+PARTS |= {tag(name): 3 for name in ("msubsup", "munderover")}
+
+
+def is_function(element):
+    """Say whether an element is a function's name, as softmax is."""
+    kinds = tag("mi"), tag("mo")
+    return element.tag in kinds and FUNCTION.fullmatch(element.text or "") is not None
+
+
+def first(element):
+    """Return the text that an element begins with."""
+    return "".join(element.itertext()).strip()
+
+
+def visit(display):
+    """Return what writes a formula's node into the page."""
+
+    def write(translator, node):
+        try:
+            formula = mathml(node.astext(), display)
+        except ValueError as wrong:
+            page = translator.builder.current_docname
+            raise ExtensionError(f"{page}: {wrong}") from wrong
+        kind = "span" if display == "inline" else "div"
+        end = WORD_JOINER if display == "inline" and closes(node) else ""
+        translator.body.append(
+            f'<{kind} class="math notranslate nohighlight">{formula}{end}</{kind}>'
+        )
+        raise SkipNode
+
+    return write, None
+
+
+def closes(node):
+    """Say whether the text behind a formula begins with a sign that ends something."""
+    behind = node.next_node(descend=False, siblings=True)
+    return behind is not None and behind.astext().startswith(CLOSING)

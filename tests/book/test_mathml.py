@@ -1,0 +1,52 @@
+"""Formulas as MathML: spaced as TeX spaces them, and nothing unknown let through."""
+
+import re
+
+import pytest
+from docutils import nodes
+
+from book.mathml import closes, mathml
+
+THIN = '<mspace width="0.167em" />'
+
+
+def inner(tex):
+    """Return the MathML of a formula without its root and its row."""
+    return re.sub(r"^<math[^>]*><mrow>|</mrow></math>$", "", mathml(tex))
+
+
+@pytest.mark.parametrize(
+    ("tex", "wanted"),
+    [
+        (r"n\ln n", f"<mi>n</mi>{THIN}<mi>ln</mi>{THIN}<mi>n</mi>"),
+        (r"\tanh(x)", '<mi>tanh</mi><mo stretchy="false">(</mo>'),
+        (r"\max_j s", f"<msub><mi>max</mi><mi>j</mi></msub>{THIN}<mi>s</mi>"),
+        (r"x = \ln n", f"<mi>x</mi><mo>=</mo><mi>ln</mi>{THIN}<mi>n</mi>"),
+        ("x/T", '<mi>x</mi><mo lspace="0" rspace="0">/</mo><mi>T</mi>'),
+        (r"\textcolor{#0072B2}{Q}", '<mstyle mathcolor="#0072B2">'),
+        (r"\text{out}", "<mtext>out</mtext>"),
+    ],
+)
+def test_a_formula_is_spaced_as_tex_spaces_it(tex, wanted):
+    assert inner(tex).startswith(wanted)
+
+
+def test_a_formula_of_its_own_line_says_so():
+    assert 'display="block"' in mathml("x", "block")
+
+
+@pytest.mark.parametrize("tex", [r"\frac{a}", r"\unknown x", r"\left( x", "x_", "{x"])
+def test_what_is_not_known_is_refused_with_the_formula(tex):
+    with pytest.raises(ValueError, match=re.escape(repr(tex))):
+        mathml(tex)
+
+
+@pytest.mark.parametrize(
+    ("behind", "kept"), [(". And", True), (", so", True), (" is", False), (None, False)]
+)
+def test_a_sign_that_ends_something_stays_with_the_formula(behind, kept):
+    formula = nodes.math("", "x")
+    line = nodes.paragraph("", "", formula)
+    if behind:
+        line += nodes.Text(behind)
+    assert closes(formula) is kept
