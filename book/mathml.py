@@ -4,6 +4,7 @@ latex2mathml writes a formula's structure; the space that TeX puts around the na
 functions is added here. What it does not know stops the build, with page and formula.
 """
 
+import itertools
 import re
 import xml.etree.ElementTree as ET
 
@@ -14,6 +15,7 @@ from sphinx.errors import ExtensionError
 SPACE = "http://www.w3.org/1998/Math/MathML"
 FUNCTION = re.compile(r"[A-Za-z]{2,}")  # softmax, ln, max
 OPENS = tuple("([{|‖⌊⌈")
+CLOSES = tuple(")]}|‖⌋⌉!′")
 WORD_JOINER = "\u2060"  # a full stop or a bracket stays on the formula's line
 CLOSING = tuple(".,;:!?)]’”")
 
@@ -36,6 +38,7 @@ def mathml(tex, display="inline"):
             raise ValueError(f"something is missing in the formula {tex!r}")
         if element.tag not in PARTS:
             space_functions(element)
+            space_signs(element)
         if element.text == "/":  # close to both sides, as TeX has it
             element.attrib |= {"lspace": "0", "rspace": "0"}
     return ET.tostring(formula, encoding="unicode")
@@ -54,6 +57,14 @@ def space_functions(row):
             row.insert(place + 1, ET.Element(tag("mspace"), width="0.167em"))
         if before is not None and before.tag != tag("mo"):
             row.insert(place, ET.Element(tag("mspace"), width="0.167em"))
+
+
+def space_signs(row):
+    """Put a sign of one number close to it, also behind a comma: 0, -2."""
+    for before, part in itertools.pairwise(row):
+        follows = before.tag == tag("mo") and not first(before).endswith(CLOSES)
+        if follows and part.tag == tag("mo") and part.text in ("−", "+"):
+            part.attrib["form"] = "prefix"
 
 
 def tag(name):

@@ -24,6 +24,8 @@ def inner(tex):
         (r"x = \ln n", f"<mi>x</mi><mo>=</mo><mi>ln</mi>{THIN}<mi>n</mi>"),
         ("x/T", '<mi>x</mi><mo lspace="0" rspace="0">/</mo><mi>T</mi>'),
         (r"\textcolor{#0072B2}{Q}", '<mstyle mathcolor="#0072B2">'),
+        ("0, -2", '<mn>0</mn><mo>,</mo><mo form="prefix">−</mo>'),
+        ("(a) - b", '<mo stretchy="false">(</mo><mi>a</mi>'),
         (r"\text{out}", "<mtext>out</mtext>"),
     ],
 )
