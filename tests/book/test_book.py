@@ -121,22 +121,41 @@ def formulas_in_titles(folder):
     ]
 
 
-def signs_without_a_font(folder):
-    """Return signs of formulas that the book's font for them was cut off."""
-    entry = vendor.read_manifest(ROOT)["@fontsource/stix-two-math"]["files"]
-    ranges = entry["stix-two-math.woff2"]["signs"].split()
+def kept(package, font):
+    """Return the numbers of the signs that a font of ours was cut down to."""
+    ranges = vendor.read_manifest(ROOT)[package]["files"][font]["signs"].split()
     ends = [[int(end, 16) for end in part.split("-")] for part in ranges]
-    texts = [path.read_text(encoding="utf-8") for path in read_links(folder)]
-    formulas = [
-        f for text in texts for f in re.findall(r"<math\b.*?</math>", text, re.S)
-    ]
-    signs = set(html.unescape(re.sub(r"<[^>]*>|\s", "", "".join(formulas))))
-    assert len(signs) > 80
-    return {sign for sign in signs if not any(e[0] <= ord(sign) <= e[-1] for e in ends)}
+    return {sign for part in ends for sign in range(part[0], part[-1] + 1)}
 
 
 def test_the_font_has_every_sign_of_the_formulas(book):
-    assert signs_without_a_font(book) == set()
+    pages = "".join(path.read_text(encoding="utf-8") for path in read_links(book))
+    formulas = "".join(re.findall(r"<math\b.*?</math>", pages, re.S))
+    signs = set(map(ord, html.unescape(re.sub(r"<[^>]*>|\s", "", formulas))))
+    assert len(signs) > 80
+    assert signs - kept("@fontsource/stix-two-math", "stix-two-math.woff2") == set()
+
+
+def test_the_font_has_every_icon_of_the_pages(book):
+    """It replaces the theme's, which holds all icons, 150 kB of each first visit."""
+    style = book / "_static" / "styles" / "pydata-sphinx-theme.css"
+    icons = re.findall(
+        r'([^{}]*)\{content:"\\(f[0-9a-f]+)"\}', style.read_text(encoding="utf-8")
+    )
+    numbers = {
+        name: int(number, 16)
+        for names, number in icons
+        for name in re.findall(r"\.fa-([a-z0-9-]+):+before", names)
+    }
+    pages = "".join(path.read_text(encoding="utf-8") for path in read_links(book))
+    used = numbers.keys() & set(re.findall(r"\bfa-([a-z0-9-]+)", pages))
+    assert {"bars", "rocket"} < used
+    font = "webfonts/fa-solid-900.woff2"
+    assert {numbers[name] for name in used} <= kept(
+        "@fortawesome/fontawesome-free", font
+    )
+    ours = (ROOT / "book" / "static" / "vendor" / "fontawesome" / font).read_bytes()
+    assert (book / "_static" / "vendor" / "fontawesome" / font).read_bytes() == ours
 
 
 def test_the_book_is_built(built):
