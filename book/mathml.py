@@ -4,11 +4,12 @@ latex2mathml writes a formula's structure; the space that TeX puts around the na
 functions is added here. What it does not know stops the build, with page and formula.
 """
 
+import html
 import itertools
 import re
 import xml.etree.ElementTree as ET
 
-from docutils.nodes import SkipNode
+from docutils import nodes
 from latex2mathml.converter import convert
 from sphinx.errors import ExtensionError
 
@@ -96,14 +97,34 @@ def visit(display):
         except ValueError as wrong:
             page = translator.builder.current_docname
             raise ExtensionError(f"{page}: {wrong}") from wrong
+        if any(isinstance(up, nodes.thead) for up in ancestors(node)):
+            formula = formula.replace(
+                "<math ", f'<math aria-label="{spoken(node)}" ', 1
+            )
         kind = "span" if display == "inline" else "div"
         end = WORD_JOINER if display == "inline" and closes(node) else ""
         translator.body.append(
             f'<{kind} class="math notranslate nohighlight">{formula}{end}</{kind}>'
         )
-        raise SkipNode
+        raise nodes.SkipNode
 
     return write, None
+
+
+def ancestors(node):
+    """Yield what a node stands in, from the inside out."""
+    while node.parent is not None:
+        node = node.parent
+        yield node
+
+
+def spoken(node):
+    """Return a formula in words: alone in a column's head it is the column's name."""
+    plain = re.sub(
+        r"\\textcolor\{[^}]*\}|\\(text|mathrm|operatorname)\b", "", node.astext()
+    )
+    plain = re.sub(r"\\([A-Za-z]+)", r" \1 ", plain)
+    return html.escape(" ".join(re.sub(r"[{}\\]", "", plain).split()))
 
 
 def closes(node):

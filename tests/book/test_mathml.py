@@ -5,7 +5,7 @@ import re
 import pytest
 from docutils import nodes
 
-from book.mathml import closes, mathml
+from book.mathml import closes, mathml, spoken
 
 THIN = '<mspace width="0.167em" />'
 
@@ -41,6 +41,11 @@ def test_a_formula_of_its_own_line_says_so():
 def test_what_is_not_known_is_refused_with_the_formula(tex):
     with pytest.raises(ValueError, match=re.escape(repr(tex))):
         mathml(tex)
+
+
+def test_a_formula_in_a_head_has_a_name():
+    tex = r"\textcolor{#0072B2}{Q} K^{\top} / \sqrt{d_k}"
+    assert spoken(nodes.math("", tex)) == "Q K^ top / sqrt d_k"
 
 
 @pytest.mark.parametrize(

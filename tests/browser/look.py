@@ -248,7 +248,8 @@ def formula_problems(page):
         r"""() => {
             const problems = [];
             for (const e of document.querySelectorAll(".math"))
-                if (!e.querySelector("math")?.getBoundingClientRect().width)
+                if (!e.querySelector("math") || (e.checkVisibility() &&
+                    !e.querySelector("math").getBoundingClientRect().width))
                     problems.push(`not set: ${e.textContent.slice(0, 60)}`);
             const article = document.querySelector("article");
             if (!article) return problems;
