@@ -18,7 +18,7 @@ FUNCTION = re.compile(r"[A-Za-z]{2,}")  # softmax, ln, max
 OPENS = tuple("([{|‖⌊⌈")
 CLOSES = tuple(")]}|‖⌋⌉!′")
 WORD_JOINER = "\u2060"  # a full stop or a bracket stays on the formula's line
-CLOSING = tuple(".,;:!?)]’”")
+PUNCTUATION = tuple(".,;:!?)]’”")
 
 ET.register_namespace("", SPACE)
 
@@ -130,4 +130,4 @@ def spoken(node):
 def closes(node):
     """Say whether the text behind a formula begins with a sign that ends something."""
     behind = node.next_node(descend=False, siblings=True)
-    return behind is not None and behind.astext().startswith(CLOSING)
+    return behind is not None and behind.astext().startswith(PUNCTUATION)

@@ -68,16 +68,20 @@ def pack(name, version, folder):
     return folder / done.stdout.split()[-1]
 
 
-def cut_down(data, signs):
-    """Return a font with no more signs than these ranges have: "41-5A 3B1 ..."."""
+def numbers(signs):
+    """Return the numbers of signs that are given as ranges: "41-5A 3B1 ..."."""
     ends = [[int(end, 16) for end in part.split("-")] for part in signs.split()]
-    kept = [sign for part in ends for sign in range(part[0], part[-1] + 1)]
+    return {sign for part in ends for sign in range(part[0], part[-1] + 1)}
+
+
+def cut_down(data, signs):
+    """Return a font with no more signs than these ranges have."""
     options = subset.Options(
         flavor="woff2", hinting=False, layout_features=["ssty"], notdef_outline=True
     )
     font = TTFont(io.BytesIO(data), recalcTimestamp=False)
     cutter = subset.Subsetter(options)
-    cutter.populate(unicodes=kept)
+    cutter.populate(unicodes=numbers(signs))
     cutter.subset(font)
     font.flavor = "woff2"
     written = io.BytesIO()

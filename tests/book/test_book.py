@@ -123,9 +123,7 @@ def formulas_in_titles(folder):
 
 def kept(package, font):
     """Return the numbers of the signs that a font of ours was cut down to."""
-    ranges = vendor.read_manifest(ROOT)[package]["files"][font]["signs"].split()
-    ends = [[int(end, 16) for end in part.split("-")] for part in ranges]
-    return {sign for part in ends for sign in range(part[0], part[-1] + 1)}
+    return vendor.numbers(vendor.read_manifest(ROOT)[package]["files"][font]["signs"])
 
 
 def test_the_font_has_every_sign_of_the_formulas(book):

