@@ -4,6 +4,7 @@ Source: Vaswani et al. 2017, section 3.2.2, https://arxiv.org/abs/1706.03762; gr
 key-value heads: Ainslie et al. 2023, https://arxiv.org/abs/2305.13245.
 """
 
+import math
 import typing
 
 from attnlib._array import Array, array_namespace, transpose
@@ -113,8 +114,13 @@ def attend_in_heads(query, key, value, num_heads, num_kv_heads, **options):
 
 
 def project(x, weight, bias):
-    """x @ weight^T + bias, as torch.nn.Linear."""
-    projected = x @ transpose(weight)
+    """x @ weight^T + bias, as torch.nn.Linear.
+
+    All tokens are one matrix: NumPy would multiply each text of a batch by itself.
+    """
+    xp, batch = array_namespace(x, weight), x.shape[:-1]
+    rows = xp.reshape(x, (math.prod(batch), x.shape[-1]))
+    projected = xp.reshape(rows @ transpose(weight), (*batch, weight.shape[0]))
     return projected if bias is None else projected + bias
 
 

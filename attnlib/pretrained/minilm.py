@@ -83,8 +83,7 @@ def block(x, weights, name):
 
     def linear(x, part):
         weight, bias = weights[f"{name}{part}.weight"], weights[f"{name}{part}.bias"]
-        rows = x.reshape(-1, x.shape[-1])  # one large product, not one per sentence
-        return project(rows, weight, bias).reshape(*x.shape[:-1], -1)
+        return project(x, weight, bias)
 
     def norm(x, part):
         return layer_norm(x, weights, f"{name}{part}.LayerNorm")
