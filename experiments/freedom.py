@@ -2,10 +2,11 @@
 
     python -m experiments.freedom
 
-takes about ten minutes on one core. Tasks, models and training are the chapter's own
+takes about twenty minutes on one core. Tasks, models and training are the chapter's own
 cells, those tagged `experiment`. Two rivals are added here: attention that starts as
 the mean, with a query projection of 0, and the mean of what a two-layer network made
-of each token, with as many parameters. It writes freedom.json in attnlib/data.
+of each token, with as many parameters; and one task: the value at one symbol, always
+the same. It writes freedom.json in attnlib/data.
 """
 
 import sys
@@ -19,15 +20,22 @@ CHAPTER = "10_bias_variance"
 OWN = ("mean of an MLP",)  # what only this file knows
 SETTINGS = {
     "capacity": {
-        "examples": [200] * 5 + [400] * 5,
         "seed": 400,
+        "examples": [200] * 5 + [400] * 5,
         "runs": [
-            [600, "attention", 8],
-            [600, "mean", 8],
-            [3000, "attention", 8],
-            [3000, "mean", 8],
-            [3000, "mean of an MLP", 8],
-            [3000, "mean", 12],
+            *([600, mix, 8, k] for k in (1, 2, 4) for mix in ("attention", "mean")),
+            *([3000, "attention", 8, k] for k in (0.5, 1, 2)),
+            *([3000, "mean", 8, k] for k in (1, 2, 4)),
+            [3000, "mean of an MLP", 8, 1],
+            [3000, "mean", 12, 1],
+        ],
+    },
+    "longer": {
+        "seed": 400,
+        "examples": [400] * 5,
+        "runs": [
+            *([12_000, "attention", 8, k] for k in (0.5, 1)),
+            *([12_000, "mean", 8, k] for k in (1, 2)),
         ],
     },
     "rivals": {
@@ -39,6 +47,8 @@ SETTINGS = {
             "majority, 300 noisy": ["majority", 300, 0.3, 300],
             "look-up, 300 noisy": ["look-up", 300, 0.3, 300],
             "look-up, 200 clean": ["look-up", 200, 0.0, 800],
+            "one symbol, 50 clean": ["one symbol", 50, 0.0, 800],
+            "one symbol, 300 noisy": ["one symbol", 300, 0.3, 300],
         },
         "models": {
             "attention": ["attention", 0.0],
@@ -59,6 +69,7 @@ def main():
     with_rival(chapter)
     results = {
         "capacity": capacity(chapter, **SETTINGS["capacity"]),
+        "longer": capacity(chapter, **SETTINGS["longer"]),
         "rivals": rivals(chapter, **SETTINGS["rivals"]),
     }
     store("freedom", sources, SETTINGS, results)
@@ -107,11 +118,11 @@ def capacity(chapter, examples, seed, runs):
     for r, n in enumerate(examples):
         y[r, :n] = y[r, torch.randperm(n, generator=torch.Generator().manual_seed(r))]
     found = []
-    for steps, mix, d in runs:
-        p = chapter.train(x, y, examples, mix, d, steps=steps)
+    for steps, mix, d, faster in runs:
+        p = chapter.train(x, y, examples, mix, d, steps=steps, faster=faster)
         shares = chapter.accuracy(p, x, y, mix, examples).round(3).tolist()
         found.append(shares)
-        print(steps, mix, d, shares, flush=True)
+        print(steps, mix, d, faster, shares, flush=True)
     return found
 
 
@@ -127,12 +138,23 @@ def rivals(chapter, tasks, models, seed, tests, **sizes):
     }
 
 
+def inputs(chapter, R, n, task, seed):
+    """The chapter's inputs and answers; of "one symbol", the value at symbol 0."""
+    x, y = chapter.stacked(R, n, task, seed=seed)
+    if task == "one symbol":
+        S, V = chapter.SYMBOLS, chapter.VALUES
+        place = x[:, :, 1:, 0].argmax(-1)
+        values = x[:, :, 1:, S : S + V].argmax(-1)
+        y = values.gather(-1, place[..., None])[..., 0]
+    return x, y
+
+
 def one(chapter, R, seed, tests, spec, model, mix, decay):
     """Train one model on R data sets of one task; test it."""
     task, n, share, steps = spec
-    x, y = chapter.stacked(R, n, task, seed=seed)
+    x, y = inputs(chapter, R, n, task, seed)
     y = chapter.noisy(y, share)
-    new, new_y = chapter.stacked(1, tests, task, seed=seed + 999)
+    new, new_y = inputs(chapter, 1, tests, task, seed + 999)
     truth = np.eye(chapter.VALUES)[new_y[0].cpu().numpy()]
     start = None
     if "started" in model:

@@ -61,9 +61,10 @@ def test_every_seed_has_its_curve():
 
 def test_every_model_has_its_runs():
     settings, results = (recorded("freedom")[key] for key in ("settings", "results"))
-    part = settings["capacity"]
-    wanted = len(part["runs"]), len(part["examples"])
-    assert np.shape(results["capacity"]) == wanted
+    for name in ("capacity", "longer"):
+        part = settings[name]
+        wanted = len(part["runs"]), len(part["examples"])
+        assert np.shape(results[name]) == wanted
     part = settings["rivals"]
     assert list(results["rivals"]) == list(part["tasks"])
     for found in results["rivals"].values():
