@@ -35,6 +35,8 @@ SETTINGS = {
         "letters": 12,
         "windows": [200, 500, 2000, 8000],
         "shares": [0.01, 0.03, 0.05, 0.1],
+        "along": {"orders": 5, "every": 4000},
+        "parts": [0.1, 0.2, 0.3, 0.4, 0.5],
     },
     "fine-tuning": {
         "seeds": [0, 1, 2],
@@ -117,8 +119,13 @@ def one(seed):
 # Its rivals
 
 
-def rivals(tokens, letters, windows, shares):
-    """Bits for a character by counting tokens or letters, and with a memory."""
+def rivals(tokens, letters, windows, shares, along, parts):
+    """Bits for a character by counting tokens or letters, and with a memory.
+
+    And by counts that grow with what was read of the half so far (`along`), alone and,
+    like those that stay as they are, mixed with the first seed's model.
+    """
+    torch.set_num_threads(1)
     chapter = names(tagged(CHAPTER))
     choose, judge = halves(chapter.new)
     learned = np.array(chapter.encode(chapter.learn))
@@ -126,6 +133,10 @@ def rivals(tokens, letters, windows, shares):
         "tokens": {},
         "letters": {},
         "memory": {},
+        "along": {},
+        "model": {},
+        "model and tokens": {},
+        "model and along": {},
         "words": drawn(chapter, learned),
     }
     signs = {sign: i for i, sign in enumerate(sorted({*chapter.learn, *chapter.new}))}
@@ -146,10 +157,22 @@ def rivals(tokens, letters, windows, shares):
         measured = {how: bits(mixed, text) for how, mixed in tried.items()}
         best.setdefault("memory", min(measured, key=measured.get))
         found["memory"][name] = measured[best["memory"]]
+        grown = read_along(chapter, learned, asked, **along)
+        found["along"][name] = [bits(chances, text) for chances in grown]
+        best.setdefault("along", int(np.argmin(found["along"][name])))
+        said = given(chapter, text)
+        found["model"][name] = bits(said, text)
+        for who, other in (("tokens", chances), ("along", grown[best["along"]])):
+            measured = {
+                part: bits((1 - part) * said + part * other, text) for part in parts
+            }
+            best.setdefault(who + " in model", min(measured, key=measured.get))
+            part = found[f"model and {who}"]["part"] = best[who + " in model"]
+            found[f"model and {who}"][name] = measured[part]
         asked = np.array([signs[sign] for sign in text])
         counted = chapter.kneser_ney(spelt, asked, letters, len(signs))
         found["letters"][name] = [bits(chances, text) for chances in counted]
-        say(name, {part: found[part][name] for part in ("tokens", "letters", "memory")})
+        say(name, {part: x[name] for part, x in found.items() if part != "words"})
     found["memory"]["window"], found["memory"]["share"] = best["memory"]
     return found
 
@@ -169,6 +192,37 @@ def recently(numbers, window, symbols):
         if i >= window:
             counts[numbers[i - window]] -= 1
     return found
+
+
+def read_along(chapter, learned, asked, orders, every):
+    """Chances by counts that learn what was read, anew behind each `every` tokens."""
+    starts = range(0, len(asked), every)
+    pieces = [
+        chapter.kneser_ney(
+            np.concatenate([learned, asked[:start]]),
+            asked[start : start + every],
+            orders,
+            chapter.VOCABULARY,
+        )
+        for start in starts
+    ]
+    return [np.concatenate(chances) for chances in zip(*pieces, strict=True)]
+
+
+@torch.no_grad()
+def given(chapter, text):
+    """Chances that the stored model gives the tokens of a text, in `bits`' windows."""
+    model = chapter.GPT()
+    weights = data.trained("gpt").items()
+    model.load_state_dict({k: torch.from_numpy(w) for k, w in weights})
+    numbers = torch.tensor(chapter.encode("\n" + text))
+    half, found = chapter.CONTEXT // 2, []
+    for start in range(0, len(numbers) - 1, half):
+        begin = max(0, start - half)
+        window = numbers[begin : start + half + 1]
+        chances = torch.softmax(model(window[None, :-1])[0, start - begin :], dim=-1)
+        found.append(chances.gather(1, window[1 + start - begin :, None])[:, 0])
+    return torch.cat(found).double().numpy()
 
 
 def drawn(chapter, learned):

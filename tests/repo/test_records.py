@@ -85,6 +85,10 @@ def test_every_start_of_the_gpt_has_its_curves():
     part = settings["rivals"]
     for name in ("tokens", "letters"):
         assert {*map(len, results["rivals"][name].values())} == {part[name]}
+    grown = results["rivals"]["along"]
+    assert {*map(len, grown.values())} == {part["along"]["orders"]}
+    for name in ("tokens", "along"):
+        assert results["rivals"][f"model and {name}"]["part"] in part["parts"]
     part = settings["fine-tuning"]
     assert {*results["fine-tuning"]} == {"before", *part["arms"]}
     assert all(
