@@ -2,8 +2,8 @@
 
     python -m experiments.mixers
 
-takes about ten minutes on one core. Mixers, tasks and training are the chapter's own
-cells, those tagged `experiment`. It writes mixers.json in attnlib/data.
+takes about fifteen minutes on one core. Mixers, tasks and training are the chapter's
+own cells, those tagged `experiment`. It writes mixers.json in attnlib/data.
 """
 
 import sys
@@ -22,6 +22,8 @@ SETTINGS = {
         "another rate": {"steps": 3000, "rate": 0.003},
         "twice the width": {"steps": 3000, "rate": 0.003, "D": 64},
         "two blocks": {"steps": 3000, "rate": 0.003, "blocks": 2},
+        "2 x width, gates": {"mix": "gated", "steps": 3000, "rate": 0.003, "D": 64},
+        "4 x width, gates": {"mix": "gated", "steps": 3000, "rate": 0.003, "D": 128},
     },
 }
 
@@ -32,8 +34,10 @@ def main():
     sources = tagged(CHAPTER)
     chapter, results = names(sources), {}
     for name, options in SETTINGS["runs"].items():
+        mix = getattr(chapter, options.get("mix", "by_place"))
+        size = {key: value for key, value in options.items() if key != "mix"}
         runs = [
-            chapter.train(chapter.look_up, chapter.by_place, seed=seed, **options)
+            chapter.train(chapter.look_up, mix, seed=seed, **size)
             for seed in SETTINGS["seeds"]
         ]
         parts = np.reshape(runs, (len(runs), SETTINGS["parts"], -1)).mean(axis=-1)
