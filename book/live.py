@@ -17,6 +17,8 @@ BOX = re.compile(
 COPY = re.compile(
     r'<div class="attn-copy" data-from="(\w+)" data-figure="(\w+)"></div>'
 )
+COMMENT = re.compile(r"^[ \t]*(?:/\*\*.*?\*/|//.*?)[ \t]*\n", re.S | re.M)
+INDENT = re.compile(r"^[ \t]+", re.M)
 WIDGETS = ROOT / "attnlib" / "widgets"
 EXPORT = "export default { render, numbers };"
 
@@ -29,7 +31,13 @@ def source(name):
 def plain_script(names):
     """Return the modules of these figures as one script, each in a block."""
     blocks = "".join(f"{{\n{figure_block(name)}}}\n" for name in names)
-    return f'(function () {{\n"use strict";\n{source("common.js")}{blocks}}})();\n'
+    text = f'(function () {{\n"use strict";\n{source("common.js")}{blocks}}})();\n'
+    return slim(text)
+
+
+def slim(text):
+    """Leave out indentation and lines of comments: a page has no use for them."""
+    return INDENT.sub("", COMMENT.sub("", text))
 
 
 def figure_block(name):

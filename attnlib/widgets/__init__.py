@@ -12,6 +12,7 @@ from attnlib.widgets.cost_calculator import CostCalculator
 from attnlib.widgets.kernel_smoother import KernelSmoother
 from attnlib.widgets.online_softmax_stepper import OnlineSoftmaxStepper
 from attnlib.widgets.path_length import PathLength
+from attnlib.widgets.playground import Playground
 from attnlib.widgets.qkv_stepper import QKVStepper
 from attnlib.widgets.softmax_scale import SoftmaxScale
 
@@ -21,6 +22,7 @@ __all__ = [
     "KernelSmoother",
     "OnlineSoftmaxStepper",
     "PathLength",
+    "Playground",
     "QKVStepper",
     "SoftmaxScale",
 ]

@@ -241,6 +241,19 @@ def test_a_plain_script_leaves_its_figures_in_the_window(folder):
         assert text.count(kept) == 1
 
 
+def test_a_plain_script_carries_no_comments_and_no_indentation():
+    text = """/** Says
+ * what it does. */
+function one() {
+  // Why.
+  return "// kept" + `/** kept */`; // kept, too
+}
+"""
+    assert live.slim(text) == (
+        'function one() {\nreturn "// kept" + `/** kept */`; // kept, too\n}\n'
+    )
+
+
 @pytest.mark.parametrize(
     "text",
     [
