@@ -370,6 +370,20 @@ def test_every_box_is_open_on_paper_only(browser, on_disk):
         assert closed.count() == before
 
 
+UNSEEN = """() => [...document.querySelectorAll("article details :not(.copybtn)")]
+    .filter((part) => getComputedStyle(part).opacity < 1
+        || getComputedStyle(part).animationName !== "none")
+    .map((part) => part.outerHTML.slice(0, 80))"""
+
+
+def test_what_a_box_held_is_seen_on_paper(browser, on_disk):
+    """Not on its way from transparent: a printer takes the first moment."""
+    with look.visit(browser, on_disk, NOTEBOOKS[0]) as seen:
+        seen.page.emulate_media(media="print", reduced_motion="no-preference")
+        seen.page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
+        assert seen.page.evaluate(UNSEEN) == []
+
+
 def focused(page, what):
     """Return a property of the element that has the keyboard's focus."""
     return page.evaluate(f"document.activeElement.{what}")
