@@ -8,13 +8,14 @@ import pytest
 import torch
 
 from attnlib.data import recorded, trained
-from experiments import by_name, freedom, gpt, little_data, mixers
+from experiments import by_name, freedom, gpt, hybrids, little_data, mixers
 from experiments.common import fingerprint, names, tagged
 
 EXPERIMENTS = {
     "by_name": by_name,
     "freedom": freedom,
     "gpt": gpt,
+    "hybrids": hybrids,
     "little_data": little_data,
     "mixers": mixers,
 }
@@ -50,6 +51,14 @@ def test_every_remedy_has_its_curves():
     assert list(results) == list(settings["runs"])
     wanted = len(settings["seeds"]), settings["parts"]
     assert all(np.shape(runs) == wanted for runs in results.values())
+
+
+def test_every_pattern_of_layers_has_its_starts():
+    settings, results = (recorded("hybrids")[key] for key in ("settings", "results"))
+    assert list(results) == [f"{layers}: {plan}" for layers, plan in settings["runs"]]
+    assert np.shape([*results.values()]) == (5, len(settings["seeds"]))
+    lengths = {sum(steps for _, steps in plan) for plan in settings["plans"].values()}
+    assert lengths == {1500}  # as many steps for each
 
 
 def test_every_seed_has_its_curve():
