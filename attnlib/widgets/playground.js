@@ -179,10 +179,12 @@ function trainingKit() {
     return out;
   };
 
-  function place(i, e) {
-    const angle = i * 10000 ** (-(e - (e % 2)) / D);
+  /** The sinusoids of 32 places. */
+  const waves = Float64Array.from({ length: 32 * D }, (_, at) => {
+    const e = at % D;
+    const angle = ((at - e) / D) * 10000 ** (-(e - (e % 2)) / D);
     return e % 2 ? Math.cos(angle) : Math.sin(angle);
-  }
+  });
 
   /** Everything from tokens to loss, all examples one below the other; what the way back
    * needs is kept. */
@@ -209,8 +211,8 @@ function trainingKit() {
       }
       if (positions) {
         for (let e = 0; e < D; e++) {
-          x0[o + e] += place(i, e);
-          s0[o + e] += place(i, e);
+          x0[o + e] += waves[i * D + e];
+          s0[o + e] += waves[i * D + e];
         }
       }
     }));

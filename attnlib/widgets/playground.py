@@ -9,9 +9,9 @@ from attnlib.attention import attention_weights
 from attnlib.heads import merge_heads, split_heads
 from attnlib.masks import causal_mask
 from attnlib.positions import sinusoidal_encoding
-from attnlib.widgets import _tasks
 from attnlib.widgets._figure import LiveFigure
 from attnlib.widgets._random import normals
+from attnlib.widgets._tasks import TASKS, draw, stream
 
 D, BATCH, TESTED = 32, 32, 128
 RATES = [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0]
@@ -48,7 +48,7 @@ class Playground(LiveFigure):
 
     name = "playground"
     title = "The playground"
-    task = traitlets.Enum(list(_tasks.TASKS), "two look-ups").tag(sync=True)
+    task = traitlets.Enum(list(TASKS), "two look-ups").tag(sync=True)
     heads = traitlets.Enum([1, 2, 4], 2).tag(sync=True)
     layers = traitlets.Int(1, min=1, max=3).tag(sync=True)
     mlp = traitlets.Bool(False).tag(sync=True)
@@ -63,7 +63,7 @@ class Playground(LiveFigure):
 
     def layout(self):
         """Return (name, shape, spread at the start) of each parameter, in order."""
-        task, square = _tasks.TASKS[self.task], 1 / math.sqrt(D)
+        task, square = TASKS[self.task], 1 / math.sqrt(D)
         parts = [("embed", (task.rows, D), self.spread)]
         for layer in range(self.layers):
             names = ("query", "key", "value", "out")
@@ -83,7 +83,7 @@ class Playground(LiveFigure):
         """Return name → array of the parameters before training; they act as x @ W."""
         layout = self.layout()
         sizes = [math.prod(shape) for _, shape, _ in layout]
-        drawn = normals(_tasks.stream(self.seed, 0), sum(sizes))
+        drawn = normals(stream(self.seed, 0), sum(sizes))
         parts = np.split(drawn, np.cumsum(sizes)[:-1])
         return {
             name: spread * part.reshape(shape)
@@ -92,11 +92,11 @@ class Playground(LiveFigure):
 
     def batch(self, step, size=BATCH):
         """Return the examples of a step of training, from 1: a list of `Example`."""
-        return _tasks.draw(self.task, self.seed, step, size)
+        return draw(self.task, self.seed, step, size)
 
     def test(self, size=TESTED):
         """Return the examples that the page tests with; none is trained on."""
-        return _tasks.draw(self.task, self.seed, 999_999, size, held_out=True)
+        return draw(self.task, self.seed, 999_999, size, held_out=True)
 
     def numbers(self):
         """Return parameters, guessing, and weights of the first test example.
@@ -105,7 +105,7 @@ class Playground(LiveFigure):
         head (the last, where there are fewer), before training; largest_weight and
         effective_keys, exp of the entropy, are those of the row that answers last.
         """
-        task, example = _tasks.TASKS[self.task], self.test(1)[0]
+        task, example = TASKS[self.task], self.test(1)[0]
         weights = self.weights_at_start(example)
         layer = weights[min(self.layer, self.layers - 1)]
         shown = layer[min(self.head, self.heads - 1)]
@@ -121,7 +121,7 @@ class Playground(LiveFigure):
 
     def weights_at_start(self, example):
         """Return the weights (layers, heads, n, n) of an example before training."""
-        p, (low, high) = self.start(), _tasks.TASKS[self.task].unseen
+        p, (low, high) = self.start(), TASKS[self.task].unseen
         table = np.concatenate([p["embed"], np.zeros((1, D))])  # its last row: NOTHING
         blind = table.copy()
         blind[low:high] = 0
@@ -148,7 +148,7 @@ class Playground(LiveFigure):
         """Return what training leads to: how many seeds succeed in each setting."""
         found = self.numbers()
         caption = (
-            f"Chosen: {self.task}, {self.layers} × {self.heads} heads, "
+            f"Chosen: {self.task}, layers: {self.layers}, heads in each: {self.heads}, "
             f"{found['parameters']:,} parameters; guessing is right in "
             f"{found['guessing']:.0%}. Where training leads, for five seeds:"
         )

@@ -3,10 +3,13 @@
 import numpy as np
 import pytest
 
-from attnlib.widgets import Playground, _tasks
+from attnlib.widgets import Playground
+from attnlib.widgets.playground import TASKS
 from tests.attnlib.test_widget_playground import random_state
 from tests.browser import look
 from tests.browser.figures import box_of, write_bench
+from tests.browser.moves import move
+from tests.browser.test_widgets_firefox import opened
 
 torch_model = pytest.importorskip("tests.attnlib.playground_torch")
 
@@ -60,7 +63,7 @@ def settings_of_the_test():
     rng = np.random.default_rng(1234)
     for i in range(SETTINGS):
         state = random_state(rng)
-        state["task"] = list(_tasks.TASKS)[i % len(_tasks.TASKS)]
+        state["task"] = list(TASKS)[i % len(TASKS)]
         state["spread"] = min(state["spread"], 1.0)
         state["rate"] = [0.001, 0.003, 0.003 if state["layers"] == 3 else 0.01][i % 3]
         yield Playground(**state)
@@ -113,7 +116,7 @@ def test_a_wrong_gradient_is_found(browser, tmp_path, right, wrong):
         assert differences(seen.page, figure, STEPS)[0] > TOLERANCE
 
 
-@pytest.mark.parametrize("task", _tasks.TASKS)
+@pytest.mark.parametrize("task", TASKS)
 def test_page_and_python_draw_the_same_examples(bench, task):
     figure = Playground(task=task, seed=5)
     batches = bench.page.evaluate(DRAW, [task, 5])
@@ -263,10 +266,19 @@ def test_steps_that_are_too_large_are_said(browser, tmp_path):
         assert "the steps are too large" in said
 
 
-def test_the_page_answers_while_it_trains(browser, tmp_path):
-    """Training is in a worker: the page itself is not kept for more than a moment."""
-    with open_playground(browser, tmp_path, task="marked recall", layers=3) as seen:
-        press(seen.page, "Run")
-        wait_for_step(seen.page, 3)
-        assert len(seen.page.workers) == 1
-        assert seen.troubles == []
+def test_it_trains_in_firefox(firefox, tmp_path):
+    """From a folder, where modules and workers with a file of their own do not load."""
+    write_bench(tmp_path, [Playground(task="parity")])
+    with opened(firefox, tmp_path, "bench.html") as tab:
+        move(tab, BOX, "mouse", ".attn-run", "click")
+        for _ in range(600):
+            if int(tab.evaluate(STATED, BOX)["step"]) >= 10:
+                break
+            tab.wait(100)
+        move(tab, BOX, "keyboard", ".attn-run", "Enter")
+        tab.wait(500)
+        rest = tab.evaluate(STATED, BOX)
+        tab.wait(300)
+        assert tab.evaluate(STATED, BOX) == rest
+        assert int(rest["step"]) >= 10
+        assert tab.troubles() == []
