@@ -3,8 +3,8 @@
     python -m book.heads
 
 writes book/static/heads.png, one small square for each of SmolLM2's 30 layers, left to
-right, and 9 heads, top to bottom. Darker is more weight; alpha carries it, so that the
-picture stands on a light page and on a dark one.
+right, and 9 heads, top to bottom. A fuller colour is more weight; alpha carries it, so
+that the picture stands on a light page and on a dark one.
 """
 
 import matplotlib.image
