@@ -660,7 +660,8 @@ function render({ model, el }) {
     ["effective keys, framed row", stated("effective_keys")],
   ];
   told.slice(0, 4).forEach(([, output]) => { delete output.dataset.number; });
-  const losses = curveView("Loss of each batch", (x) => fixed(x, 1));
+  const losses = curveView("Loss of each batch", (x) =>
+    (x < 100 ? fixed(x, 1) : x.toExponential(0).replace("+", "")));
   const rights = curveView("Share right on new examples", (x) => `${fixed(100 * x, 0)} %`);
   const map = mapView();
   const mapText = h("figcaption");
@@ -711,7 +712,7 @@ function render({ model, el }) {
     const reset = "Reset, and take a smaller learning rate.";
     if (past.bad) return `At step ${past.step} the loss is no number any more: the steps were too large. ${reset}`;
     if (past.step >= 20 && loss > 2 * guess) {
-      return `The loss is ${fixed(loss, 1)}, and a guess has ${fixed(guess, 1)}: the steps are too large. ${reset}`;
+      return `The loss is far above that of a guess, ${fixed(guess, 1)}: the steps are too large. ${reset}`;
     }
     return past.step >= MOST ? `${MOST} steps are the end here. Reset, or choose another setting.` : "";
   }
@@ -732,7 +733,8 @@ function render({ model, el }) {
     const keys = ["step", "loss", "right", "reached", "guessing", "parameters",
       "largest_weight", "effective_keys"];
     told.forEach(([, output], i) => output.show(all[keys[i]]));
-    problem.textContent = complaint(loss, guess);
+    const wrong = complaint(loss, guess); // an alert is said once
+    if (problem.textContent !== wrong) problem.textContent = wrong;
     run.textContent = past.running ? "Pause" : "Run";
     run.setAttribute("aria-disabled", String(!past.running && !free()));
     one.setAttribute("aria-disabled", String(past.running || !free()));
