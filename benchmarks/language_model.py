@@ -19,6 +19,7 @@ from benchmarks import measure
 from benchmarks.attention import RESULTS, commit, rounded
 
 PASTS, PROMPTS = (64, 512, 2048), (64, 192, 512)
+BATCHES, BEHIND = (1, 4, 16, 64), 128  # texts written at once, tokens of each
 TOKENS = 24  # of each past, one after the other
 AGREE = 2e-4  # absolute, on logits; float32, 30 blocks
 
@@ -100,6 +101,10 @@ def measured():
             + model.embedding.nbytes,
             "decode": [decode(model, peer, words[:n]) for n in PASTS],
             "prefill": [prefill(model, peer, words[:n]) for n in PROMPTS],
+            "batches": [
+                {"batch": batch} | decode(model, peer, words[:BEHIND], batch=batch)
+                for batch in BATCHES
+            ],
         }
 
 
@@ -111,13 +116,14 @@ def apart(model, peer, numbers):
     return float(abs(ours - peer(torch.tensor([numbers])).logits[0].numpy()).max())
 
 
-def decode(model, peer, numbers):
-    """Time single tokens after a past, each of both models in turn."""
+def decode(model, peer, numbers, *, batch=1):
+    """Time a token more for each text of a batch, both models in turn."""
     import torch
 
-    _, cache = model.forward(numbers, last=True)
-    past = peer(torch.tensor([numbers]), logits_to_keep=1).past_key_values
-    one, same, ours, theirs = numbers[:1], torch.tensor([numbers[:1]]), [], []
+    rows = np.tile(numbers, (batch, 1))
+    _, cache = model.forward(rows, last=True)
+    past = peer(torch.tensor(rows), logits_to_keep=1).past_key_values
+    one, same, ours, theirs = rows[:, :1], torch.tensor(rows[:, :1]), [], []
     for _ in range(TOKENS):
         start = time.perf_counter()
         _, cache = model.forward(one, cache, last=True)

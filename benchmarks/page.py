@@ -212,7 +212,35 @@ def language_model(results):
                 )
     heads = ("Median time", "attnlib, NumPy", "transformers, torch", "Ratio")
     heads += ("Share of the floor",)
-    return f"{machine(results)}\n\n{table(heads, rows)}"
+    return f"{machine(results)}\n\n{table(heads, rows)}\n\n{batches(results)}"
+
+
+BATCHES = """\
+[Chapter 15](15_attention_today.ipynb) counts why a server writes many texts at once:
+the weights are read once for all. Here each text has {} tokens behind it. What a step
+takes longer is the price that each reader pays; tokens a second are what all get.
+"""
+
+
+def batches(results):
+    """Return the table of texts that are written at once."""
+    rows = []
+    for threads, run in results["runs"].items():
+        for row in run["batches"]:
+            ours, theirs = (row[n]["median"] for n in ("attnlib", "transformers"))
+            rows.append(
+                (
+                    f"{row['batch']}, {threads} thread{'s' * (threads != '1')}",
+                    duration(ours),
+                    f"{row['batch'] / ours:.0f}",
+                    duration(theirs),
+                    f"{row['batch'] / theirs:.0f}",
+                )
+            )
+    heads = ("Texts at once", "A step, attnlib", "Tokens a second")
+    heads += ("A step, transformers", "Tokens a second")
+    behind = results["runs"]["1"]["batches"][0]["n"]
+    return f"{BATCHES.format(behind)}\n{table(heads, rows)}"
 
 
 def gpu(results):
