@@ -1,6 +1,7 @@
 """Formulas as MathML: spaced as TeX spaces them, and nothing unknown let through."""
 
 import re
+from xml.etree import ElementTree
 
 import pytest
 from docutils import nodes
@@ -57,3 +58,31 @@ def test_a_sign_that_ends_something_stays_with_the_formula(behind, kept):
     if behind:
         line += nodes.Text(behind)
     assert closes(formula) is kept
+
+
+CHILDREN = {"mfrac": 2, "mroot": 2, "msub": 2, "msup": 2, "munder": 2, "mover": 2}
+CHILDREN |= {"msubsup": 3, "munderover": 3}
+
+
+def miscounted(page):
+    """Return the formulas of a page in which a part has not the children it needs."""
+    formulas = re.findall(r"<math[ >].*?</math>", page, re.DOTALL)
+    trees = {formula: ElementTree.fromstring(formula) for formula in formulas}
+    return [
+        formula
+        for formula, tree in trees.items()
+        for part in tree.iter()
+        if len(part) != CHILDREN.get(part.tag.partition("}")[2] or part.tag, len(part))
+    ]
+
+
+def test_every_part_has_the_children_that_it_needs(book):
+    """Firefox says so on a page that is half read, too: this counts the whole page."""
+    pages = [path.read_text(encoding="utf-8") for path in book.rglob("*.html")]
+    assert sum(page.count("<mfrac") for page in pages) > 100
+    assert [formula for page in pages for formula in miscounted(page)] == []
+
+
+def test_a_missing_child_is_found():
+    broken = "<math><mfrac><mi>a</mi></mfrac></math>"
+    assert miscounted(f"<p>{mathml('x_1')}{broken}</p>") == [broken]
