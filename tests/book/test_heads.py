@@ -24,8 +24,8 @@ def square(picture, layer, head):
     return shown[::PIXEL, ::PIXEL] / 255
 
 
-def weights_by_hand(layers):
-    """The weights of the first layers, from the model's numbers alone."""
+def weights_by_hand():
+    """The weights of all heads, each key-value head copied out by hand."""
     model, found = load_smollm(), []
 
     def watch(layer, query, key, value):
@@ -37,13 +37,13 @@ def weights_by_hand(layers):
     numbers = model.tokenizer.encode(SENTENCE)
     assert len(numbers) == 13
     model.forward(numbers, last=True, attend=watch)
-    assert len(found) == layers
+    assert len(found) == 30
     return np.stack(found)
 
 
 def test_every_head_is_shown_with_its_weights(picture):
     """To half of one of 16 steps, and what another processor rounds."""
-    for layer, heads in enumerate(weights_by_hand(30)):
+    for layer, heads in enumerate(weights_by_hand()):
         for head, weights in enumerate(heads):
             off = abs(square(picture, layer, head) - np.sqrt(weights)).max()
             assert off < 0.5 / 15 + 0.005, (layer, head)
