@@ -29,7 +29,11 @@ import sys
 
 for library in ("OMP", "OPENBLAS", "MKL"):
     os.environ.setdefault(f"{{library}}_NUM_THREADS", "1")
-if importlib.util.find_spec("attnlib") is None:
+if sys.platform == "emscripten":  # in the page: all is there, but for torch
+    import in_the_page
+
+    in_the_page.start()
+elif importlib.util.find_spec("attnlib") is None:
     pip = [sys.executable, "-m", "pip", "install", "-qq", "--disable-pip-version-check"]
     needed = {{"array_api_compat": "array-api-compat", "anywidget": "anywidget"}}
     new = [needed[name] for name in needed if importlib.util.find_spec(name) is None]

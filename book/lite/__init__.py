@@ -1,0 +1,1 @@
+"""Notebooks that run in the page: JupyterLite with Pyodide, beside the book's pages."""
