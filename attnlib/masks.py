@@ -15,9 +15,10 @@ from attnlib._array import (
     creation,
     is_array_api_obj,
     is_traced,
+    library,
     widen,
 )
-from attnlib._checks import as_integer, check_array, check_count
+from attnlib._checks import as_integer, check_array, check_count, check_same
 
 
 def causal_mask(
@@ -79,6 +80,8 @@ def padding_mask(
         xp, where = creation(like)
         lengths = xp.asarray(lengths, **where)
     check_array("lengths", lengths)
+    if like is not None:
+        check_same("library", {"lengths": library(lengths), "like": library(like)})
     xp, where = creation(lengths)
     if not xp.isdtype(lengths.dtype, "integral"):
         raise TypeError(f"lengths must be integers, got {lengths.dtype}")
@@ -133,6 +136,9 @@ def combine_masks(*masks: Array | None) -> Array:  # or None, from nothing but N
                 f"combine_masks joins boolean masks, got one of {mask.dtype}; join a "
                 "float mask to a boolean one with xp.where(mask, bias, -inf)"
             )
+        if combined is not None:
+            kinds = {"the mask before": library(combined), "the next": library(mask)}
+            check_same("library", kinds)
         combined = mask if combined is None else combined & mask
     return combined
 
@@ -175,7 +181,7 @@ def token_positions(L, offset, like):
         return xp.arange(L, **where)[:, None] + as_integer("offset", offset)
     check_array("offset", offset)
     if like is not None:
-        array_namespace(like, offset)  # a TypeError where the libraries differ
+        check_same("library", {"offset": library(offset), "like": library(like)})
     xp, where = creation(offset)
     if not xp.isdtype(offset.dtype, "integral"):
         raise TypeError(f"offset must be integers, got {offset.dtype}")

@@ -22,7 +22,7 @@ from attnlib._array import Array, array_namespace, creation
 from attnlib._checks import check_count
 from attnlib.cache import KVCache
 from attnlib.heads import merge_heads, project, split_heads
-from attnlib.masks import causal_mask
+from attnlib.masks import causal_mask, combine_masks, padding_mask
 from attnlib.positions import rotary_embedding
 from attnlib.pretrained.bpe import BPE
 from attnlib.pretrained.files import installed_folder, verified
@@ -161,6 +161,70 @@ class SmolLM(typing.NamedTuple):
                 return
             yield number
             numbers = [number]
+
+    def complete(
+        self,
+        prompts,
+        *,
+        max_tokens=100,
+        temperature=0.0,
+        top_k=None,
+        top_p=None,
+        seed=0,
+    ) -> list[str]:
+        """Return what follows each of several prompts, read side by side.
+
+        The weights are read once per token for all of them, so that a dozen takes
+        little longer than one. Shorter prompts are padded on the left: what is added no
+        query sees, and the turn by positions knows distances only. Row i is what
+        `generate` yields with seed + i, up to the rounding of float32; all end where
+        the longest has filled the context.
+        """
+        check_count("max_tokens", max_tokens, least=1)
+        if isinstance(prompts, str) or not len(prompts):
+            raise ValueError(
+                f"prompts must be a list of texts, at least one; got {prompts!r}; "
+                "generate(prompt) continues a single one"
+            )
+        rows = [self.tokenizer.encode(prompt) for prompt in prompts]
+        if not all(rows):
+            raise ValueError(f"a prompt must not be empty, got {list(prompts)!r}")
+        choice = {"temperature": temperature, "top_k": top_k, "top_p": top_p}
+        picks = [sampler(seed=seed + i, **choice) for i in range(len(rows))]
+        found = self.rows_after(rows, max_tokens, picks)
+        return [self.tokenizer.decode(numbers) for numbers in found]
+
+    def rows_after(self, rows, max_tokens, picks):
+        """Return the numbers of the new tokens behind each row."""
+        end, longest = self.tokenizer.numbers[END], max(map(len, rows))
+        numbers = [[end] * (longest - len(row)) + row for row in rows]
+        padding = [[longest - len(row)] for row in rows]  # (B, 1)
+
+        def attend(layer, query, key, value):
+            L, S = query.shape[-2], key.shape[-2]
+            mask = combine_masks(
+                causal_mask(L, S, offset=S - L, like=query),
+                ~padding_mask(padding, S, like=query),  # (B, 1, 1, S)
+            )
+            return scaled_dot_product_attention(
+                query, key, value, attn_mask=mask, enable_gqa=True
+            )
+
+        cache, found, going = None, [[] for _ in rows], set(range(len(rows)))
+        while going:
+            logits, cache = self.forward(numbers, cache, last=True, attend=attend)
+            numbers = [[end] for _ in rows]  # what follows an end is not told
+            full = cache[0].length == self.config.context
+            for i in sorted(going):
+                number = picks[i](logits[i, -1])
+                if number == end or full:
+                    going.remove(i)
+                    continue
+                found[i].append(number)
+                numbers[i] = [number]
+                if len(found[i]) == max_tokens:
+                    going.remove(i)
+        return found
 
     def chat(self, question, *, system=SYSTEM):
         """Write a question as the model was trained to read it: a prompt."""

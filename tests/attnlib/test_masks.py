@@ -240,17 +240,24 @@ def test_bad_input(call, error, words):
 
 
 def test_masks_of_two_libraries():
-    """A NumPy mask and a torch mask are not combined silently."""
+    """A NumPy mask and a torch mask are not combined silently, in neither order.
+
+    torch makes uint8 of its own mask & NumPy's.
+    """
     torch = pytest.importorskip("torch")
-    with pytest.raises(TypeError):
-        combine_masks(causal_mask(3), causal_mask(3, like=torch.zeros(1)))
+    masks = causal_mask(3), causal_mask(3, like=torch.zeros(1))
+    for order in (masks, masks[::-1], (None, *masks)):
+        with pytest.raises(TypeError, match="share one library"):
+            combine_masks(*order)
 
 
-def test_offset_of_another_library_than_like():
-    """A NumPy offset beside a torch `like` is refused, not converted."""
+def test_numbers_of_another_library_than_like():
+    """NumPy offsets or lengths beside a torch `like` are refused, not converted."""
     torch = pytest.importorskip("torch")
-    with pytest.raises(TypeError):
+    with pytest.raises(TypeError, match="share one library"):
         causal_mask(3, offset=np.array([1]), like=torch.zeros(1))
+    with pytest.raises(TypeError, match="share one library"):
+        padding_mask(np.array([1]), 3, like=torch.zeros(1))
 
 
 def test_alibi_is_the_same_as_the_papers_under_a_causal_mask():

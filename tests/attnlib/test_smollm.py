@@ -153,7 +153,9 @@ def test_on_torch_the_same_lines(model):
         logits, cache = ours.forward(numbers[:5])
         rest, _ = ours.forward(numbers[5:], cache)
         told = "".join(ours.generate(text, max_tokens=5))
+        said = ours.complete(["The capital of France is", "A b"], max_tokens=5)
     assert isinstance(logits, torch.Tensor)
+    assert said == model.complete(["The capital of France is", "A b"], max_tokens=5)
     found = torch.cat((logits, rest)).numpy()
     np.testing.assert_allclose(found, model.forward(numbers)[0], **CLOSE)
     assert told == "".join(model.generate(text, max_tokens=5))
@@ -289,6 +291,34 @@ def test_a_seed_gives_the_same_text(model):
         for seed in (3, 3, 4)
     ]
     assert told[0] == told[1] != told[2]
+
+
+def test_texts_side_by_side_are_the_texts_one_by_one(model):
+    """Prompts of 4 to 40 tokens, padded; one ends early, and draws have their seeds."""
+    prompts = [
+        "The capital of France is",
+        model.chat("Say only: yes."),
+        "Once upon a time there was a small boat that could not",
+    ]
+    for settings in ({}, {"temperature": 1.0, "top_k": 20}):
+        alone = [
+            "".join(model.generate(prompt, max_tokens=12, seed=i, **settings))
+            for i, prompt in enumerate(prompts)
+        ]
+        assert model.complete(prompts, max_tokens=12, **settings) == alone
+    assert len(model.tokenizer.encode(alone[1])) < 12
+
+
+@pytest.mark.parametrize("prompts", ["one text", [], ["a", ""]])
+def test_only_a_list_of_texts_is_completed(model, prompts):
+    with pytest.raises(ValueError, match="prompt"):
+        model.complete(prompts, max_tokens=1)
+
+
+def test_side_by_side_ends_with_the_context(model):
+    small = model._replace(config=model.config._replace(context=8))
+    texts = small.complete(["a b c d e", "a b c"], max_tokens=60)
+    assert [len(model.tokenizer.encode(text)) for text in texts] == [3, 3]
 
 
 def test_it_ends_where_the_model_ends(model):
