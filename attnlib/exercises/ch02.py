@@ -701,13 +701,14 @@ ATTENTION_BACKWARD = Exercise(
         ),
         Mistake(
             lambda *given: backward_but(*given, swap=True),
-            "You returned the gradient by the key first: the order is query, key, "
-            "value.",
+            "You returned the gradient with respect to the key first: the order is "
+            "query, key, value.",
         ),
         Mistake(
             lambda *given: backward_but(*given, mean=False, front=False),
-            "You left the softmax's Jacobian out: the gradient by the weights has to "
-            "pass back through the softmax before it is one by the scores.",
+            "You left the softmax's Jacobian out: the gradient with respect to the "
+            "weights has to pass back through the softmax to become the one with "
+            "respect to the scores.",
         ),
         Mistake(
             lambda *given: backward_but(*given, turn=False),
@@ -741,8 +742,8 @@ ATTENTION_BACKWARD = Exercise(
         ),
         Mistake(
             lambda *given: tuple(reversed(attention_backward(*given))),
-            "You returned the gradient by the value first: the order is query, key, "
-            "value.",
+            "You returned the gradient with respect to the value first: the order is "
+            "query, key, value.",
         ),
         Mistake(
             with_diagonal,

@@ -340,8 +340,8 @@ CROSS_ENTROPY_GRADIENT = Exercise(
             lambda logits, targets: (
                 -one_hot(targets, logits.shape[-1]) / softmax(logits) / len(logits)
             ),
-            "You stopped at the gradient by the probabilities, -1/p: it still has to "
-            "pass back through the softmax.",
+            "You stopped at the gradient with respect to the probabilities, -1/p: it "
+            "still has to pass back through the softmax.",
         ),
         Mistake(
             lambda logits, targets: (
@@ -567,8 +567,8 @@ SCORE_GRADIENT = Exercise(
     mistakes=(
         Mistake(
             lambda weights, value, output_gradient: output_gradient @ value.mT,
-            "You stopped at the gradient by the weights: it still has to pass back "
-            "through the softmax.",
+            "You stopped at the gradient with respect to the weights: it still has to "
+            "pass back through the softmax.",
         ),
         Mistake(
             lambda weights, value, output_gradient: (

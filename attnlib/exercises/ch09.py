@@ -489,8 +489,8 @@ POINTER_GRADIENT = Exercise(
         ),
         Mistake(
             lambda query, key, target: softmax(key @ query) - np.eye(len(key))[target],
-            "You stopped at the gradient by the scores: one more step, by the keys, "
-            "leads to the query.",
+            "You stopped at the gradient with respect to the scores: one more step, "
+            "through the keys, leads to the query.",
         ),
         Mistake(
             lambda query, key, target: (

@@ -1473,8 +1473,8 @@ BLOCK_BACKWARD = Exercise(
         ),
         Mistake(
             lambda *given: tuple(reversed(block_backward(*given))),
-            "You returned the gradient by the value first: the order is query, key, "
-            "value.",
+            "You returned the gradient with respect to the value first: the order is "
+            "query, key, value.",
         ),
         Mistake(
             lambda *given: backward_but(*given, weigh=lambda scores, lse: scores - lse),
