@@ -18,6 +18,7 @@ from replay import versions
 
 # Not declared, and not missed where they are not there.
 ELSEWHERE = {
+    "in_the_page": "comes with attnlib where a notebook runs in the page",
     "magics": "a file beside the grader's worker, which runs as a script",
     "shell": "a file beside the grader's worker, which runs as a script",
     "wire": "a file beside the grader's worker, which runs as a script",
