@@ -27,7 +27,7 @@ OFFLINE := PIP_NO_INDEX=1 PIP_FIND_LINKS="file://$(subst $(space),%20,$(CURDIR))
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help book serve pdf slides links test quick notebooks experiments tidy check lint format bench assignments grade address colab lab repeats wheelhouse zip lock test-lowest test-newest clean
+.PHONY: help book serve pdf slides links test quick notebooks experiments tidy check lint format bench assignments grade address colab lab repeats libraries wheelhouse zip lock test-lowest test-newest clean
 
 help: ## say what each command does
 	@awk -F ':.*## ' '/^##@ /{printf "\n%s\n", substr($$0, 5)} \
@@ -121,6 +121,9 @@ lab: $(READY) ## run every notebook in JupyterLab, in a browser (ARGS="--only 04
 
 repeats: $(READY) ## run every notebook five times: threads, hash seeds, BLAS (ARGS="--runs 1 2")
 	@$(RUN) -m replay repeats $(ARGS)
+
+libraries: $(READY) ## try attnlib on JAX, Dask, ndonnx and sparse: README.md's table
+	@$(RUN) -m replay.libraries
 
 LOCK := $(RUN) -m uv pip compile --universal --quiet
 lock: $(READY) ## write the locks anew from requirements.in (ARGS=--upgrade: the newest)

@@ -4,11 +4,14 @@ import doctest
 import re
 import shutil
 import subprocess
+import sys
 
+import numpy as np
 import pytest
 
 import attnlib
 from course.paths import ROOT
+from replay import calls, libraries, versions
 from tests.conftest import LONGEST
 
 DOCS = ROOT / "docs"
@@ -37,6 +40,30 @@ def test_the_package_s_example_is_true():
     result = doctest.testmod(attnlib)
     assert result.attempted
     assert result.failed == 0
+
+
+@pytest.mark.parametrize("library", libraries.HERE)
+def test_the_table_of_libraries_is_true(library):
+    """Of those that are here; `make libraries` tries all."""
+    found, faults = libraries.tried(library, sys.executable)
+    assert faults == {}
+    assert libraries.told()[library] == found
+
+
+def test_the_table_names_what_is_tried():
+    assert [*libraries.told()] == [*libraries.HERE, *libraries.ELSEWHERE]
+    lines = (ROOT / "replay" / "libraries.txt").read_text("utf-8").splitlines()
+    pins = versions.names(lines)
+    for library in libraries.ELSEWHERE:
+        assert pins[library] == f"{library}=={libraries.told()[library][0]}"
+
+
+def test_a_wrong_number_among_thirty_is_found():
+    assert calls.fault(lambda: np.ones(3), [np.ones(3)], np.asarray) is None
+    off = calls.fault(lambda: np.full(3, 1.0001), [np.ones(3)], np.asarray)
+    assert off.startswith("off by 1")
+    assert "shapes" in calls.fault(lambda: np.ones(2), [np.ones(3)], np.asarray)
+    assert "nan" in calls.fault(lambda: np.full(3, np.nan), [np.ones(3)], np.asarray)
 
 
 def test_the_map_names_every_room():
