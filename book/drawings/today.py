@@ -85,6 +85,36 @@ def pages():
     return d
 
 
+def programs():
+    """Return programs, one for each block of queries, and the keys that they read."""
+    d = Drawing(
+        "programs",
+        300,
+        "Programs of one kernel",
+        """Queries are cut into blocks, and each block has its program. All programs
+        read the same keys and values from slow memory, one block after the other. A
+        program keeps its queries, the highest score, the total and the mix in fast
+        memory, and writes its outputs and log-sum-exps at the end.""",
+    )
+    d.text(180, 16, "slow memory: keys and values, in blocks", bold=True)
+    for j in range(4):
+        d.grid(52 + 70 * j, 32, 1, 2, "key")
+        d.grid(82 + 70 * j, 32, 1, 2, "value")
+    for k, x in enumerate((8, 130, 252)):
+        d.box(x, 96, 100, 118, "")
+        d.text(x + 50, 112, f"program {k}", bold=True)
+        d.text(x + 50, 134, "its queries", "query")
+        d.text(x + 50, 154, "highest score")
+        d.text(x + 50, 174, "total")
+        d.text(x + 50, 194, "mix of values")
+        d.line((x + 50, 56), (x + 50, 92))
+        d.line((x + 50, 214), (x + 50, 240))
+    d.text(180, 76, "each reads all of them", "quiet")
+    d.text(180, 254, "slow memory: outputs, one log-sum-exp each", bold=True)
+    d.text(180, 282, "no program waits for another", "quiet")
+    return d
+
+
 def state():
     """Return a cache that grows beside a state that does not."""
     d = Drawing(
@@ -198,4 +228,4 @@ def hybrid():
     return d
 
 
-ALL = (latent, pages, state, speculation, hybrid)
+ALL = (latent, pages, programs, state, speculation, hybrid)

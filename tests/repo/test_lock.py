@@ -21,6 +21,7 @@ ELSEWHERE = {
     "in_the_page": "comes with attnlib where a notebook runs in the page",
     "magics": "a file beside the grader's worker, which runs as a script",
     "shell": "a file beside the grader's worker, which runs as a script",
+    "triton": "experiments/kernel.py says that it is missing, and how to have it",
     "wire": "a file beside the grader's worker, which runs as a script",
 }
 RENEW = "`make lock` writes requirements.txt anew"

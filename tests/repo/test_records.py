@@ -8,7 +8,9 @@ import pytest
 import torch
 
 from attnlib.data import recorded, trained
-from experiments import by_name, freedom, gpt, hybrids, little_data, mixers
+from course import notebooks
+from course.paths import CHAPTERS
+from experiments import by_name, freedom, gpt, hybrids, kernel, little_data, mixers
 from experiments.common import fingerprint, names, tagged
 
 EXPERIMENTS = {
@@ -37,6 +39,25 @@ def test_the_cells_that_were_run_are_the_chapter_s(name):
 def test_an_in_depth_that_reads_a_record_has_the_cells_that_were_run():
     found = fingerprint(tagged("in_depth_08_little_data"))
     assert found == recorded("little_data")["cells"]
+
+
+def test_the_kernel_that_was_run_is_the_one_that_is_shown():
+    """Triton is not installed here: the page shows the file that the script ran."""
+    shown = [
+        cell.source.partition("```python\n")[2].partition("\n```")[0]
+        for cell in notebooks.read(CHAPTERS / f"{kernel.CHAPTER}.ipynb").cells
+        if "@triton.jit" in cell.source
+    ]
+    assert shown == [kernel.source()]
+    record = recorded("kernel")
+    assert record["cells"] == fingerprint(shown)
+    assert record["settings"] == kernel.SETTINGS
+    shapes, faults = (kernel.SETTINGS[key] for key in ("shapes", "faults"))
+    results = record["results"]
+    assert np.shape([*results["differences"].values()]) == (len(shapes), 6, 2)
+    assert np.shape([*results["faults"].values()]) == (len(faults), len(shapes))
+    text = kernel.source()
+    assert all(text.count(old) == 1 for old, _ in faults.values())
 
 
 def test_every_model_has_its_curves():
