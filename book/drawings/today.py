@@ -100,6 +100,7 @@ def programs():
     for j in range(4):
         d.grid(52 + 70 * j, 32, 1, 2, "key")
         d.grid(82 + 70 * j, 32, 1, 2, "value")
+    d.line((58, 66), (302, 66), head=False)
     for k, x in enumerate((8, 130, 252)):
         d.box(x, 96, 100, 118, "")
         d.text(x + 50, 112, f"program {k}", bold=True)
@@ -107,11 +108,10 @@ def programs():
         d.text(x + 50, 154, "highest score")
         d.text(x + 50, 174, "total")
         d.text(x + 50, 194, "mix of values")
-        d.line((x + 50, 56), (x + 50, 92))
+        d.line((x + 50, 66), (x + 50, 92))
         d.line((x + 50, 214), (x + 50, 240))
-    d.text(180, 76, "each reads all of them", "quiet")
     d.text(180, 254, "slow memory: outputs, one log-sum-exp each", bold=True)
-    d.text(180, 282, "no program waits for another", "quiet")
+    d.text(180, 282, "each reads all keys; none waits for another", "quiet")
     return d
 
 
