@@ -1,12 +1,14 @@
 """Chapter 10: what the models store when trained to the end, and further rivals.
 
-    python -m experiments.freedom
+    python -m experiments.freedom [task ...]
 
-takes about twenty minutes on one core. Tasks, models and training are the chapter's own
-cells, those tagged `experiment`. Two rivals are added here: attention that starts as
-the mean, with a query projection of 0, and the mean of what a two-layer network made
-of each token, with as many parameters; and one task: the value at one symbol, always
-the same. It writes freedom.json in attnlib/data.
+takes about twenty minutes on one core. With names of tasks, such as "largest, 50
+clean", it runs these rivals anew and keeps the rest. Tasks, models and training are the
+chapter's own cells, those tagged `experiment`. Two rivals are added here: attention
+that starts as the mean, with a query projection of 0, and the mean of what a two-layer
+network made of each token, with as many parameters; and three tasks: the value at one
+symbol, always the same; the largest value; and how many of the values are 0. It writes
+freedom.json in attnlib/data.
 """
 
 import sys
@@ -14,6 +16,7 @@ import sys
 import numpy as np
 import torch
 
+from attnlib import data
 from experiments.common import names, store, tagged
 
 CHAPTER = "10_bias_variance"
@@ -49,6 +52,9 @@ SETTINGS = {
             "look-up, 200 clean": ["look-up", 200, 0.0, 800],
             "one symbol, 50 clean": ["one symbol", 50, 0.0, 800],
             "one symbol, 300 noisy": ["one symbol", 300, 0.3, 300],
+            "largest, 50 clean": ["largest", 50, 0.0, 800],
+            "largest, 300 noisy": ["largest", 300, 0.3, 300],
+            "how many, 50 clean": ["how many", 50, 0.0, 800],
         },
         "models": {
             "attention": ["attention", 0.0],
@@ -61,12 +67,21 @@ SETTINGS = {
 }
 
 
-def main():
-    """Run both parts; store what they found."""
+def main(parts=()):
+    """Run all, or some tasks of the rivals anew; store what they found."""
     torch.set_num_threads(1)
     sources = tagged(CHAPTER)
     chapter = names(sources)
     with_rival(chapter)
+    if parts:
+        some = SETTINGS["rivals"] | {
+            "tasks": {part: SETTINGS["rivals"]["tasks"][part] for part in parts}
+        }
+        results = data.recorded("freedom")["results"]
+        found = results["rivals"] | rivals(chapter, **some)
+        results["rivals"] = {task: found[task] for task in SETTINGS["rivals"]["tasks"]}
+        store("freedom", sources, SETTINGS, results)
+        return
     results = {
         "capacity": capacity(chapter, **SETTINGS["capacity"]),
         "longer": capacity(chapter, **SETTINGS["longer"]),
@@ -139,13 +154,21 @@ def rivals(chapter, tasks, models, seed, tests, **sizes):
 
 
 def inputs(chapter, R, n, task, seed):
-    """The chapter's inputs and answers; of "one symbol", the value at symbol 0."""
+    """The chapter's inputs, and for the tasks of this file answers of their own."""
     x, y = chapter.stacked(R, n, task, seed=seed)
-    if task == "one symbol":
-        S, V = chapter.SYMBOLS, chapter.VALUES
+    S, V = chapter.SYMBOLS, chapter.VALUES
+    values = x[:, :, 1:, S : S + V].argmax(-1)  # (R, n, 8)
+    if task == "one symbol":  # the value at symbol 0
         place = x[:, :, 1:, 0].argmax(-1)
-        values = x[:, :, 1:, S : S + V].argmax(-1)
         y = values.gather(-1, place[..., None])[..., 0]
+    if task == "largest":  # values are scaled down, so that each answer is as likely
+        g = torch.Generator().manual_seed(seed)
+        most = torch.randint(V, (R, n, 1), generator=g).to(values.device)
+        values = values * (most + 1) // V
+        x[:, :, 1:, S : S + V] = torch.nn.functional.one_hot(values, V).to(x.dtype)
+        y = values.amax(-1)
+    if task == "how many":  # values of 0; three or more count as three
+        y = (values == 0).sum(-1).clamp(max=V - 1)
     return x, y
 
 
@@ -173,4 +196,4 @@ def one(chapter, R, seed, tests, spec, model, mix, decay):
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))
