@@ -27,7 +27,7 @@ OFFLINE := PIP_NO_INDEX=1 PIP_FIND_LINKS="file://$(subst $(space),%20,$(CURDIR))
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help book serve pdf slides links test quick notebooks experiments tidy check lint format bench assignments grade address colab lab repeats libraries wheelhouse zip lock test-lowest test-newest clean
+.PHONY: help book serve lite test-lite pdf slides links test quick notebooks experiments tidy check lint format bench assignments grade address colab lab repeats libraries wheelhouse zip lock test-lowest test-newest clean
 
 help: ## say what each command does
 	@awk -F ':.*## ' '/^##@ /{printf "\n%s\n", substr($$0, 5)} \
@@ -35,7 +35,7 @@ help: ## say what each command does
 
 ##@ For readers
 
-book: $(READY) ## build the HTML book from the stored outputs: _build/html/index.html
+book: $(READY) lite ## build the HTML book from the stored outputs: _build/html/index.html
 	@$(RUN) -m book.build
 
 # It opens only where there is a desktop, and once the server has had time to fail.
@@ -47,6 +47,9 @@ serve: book ## build the book, serve it on this machine and open it (PORT=8000)
 	$(RUN) -m http.server $(PORT) --bind 127.0.0.1 --directory _build/html \
 	  > _build/serve.log 2>&1 || { tail -n 1 _build/serve.log; \
 	  echo "choose another port: make serve PORT=$$(($(PORT) + 1))"; exit 1; }
+
+lite: $(READY) ## make what runs notebooks in the page, once (kept in ~/.cache)
+	@$(OFFLINE) $(RUN) -m book.lite
 
 pdf: book ## print the whole book as one PDF, with Chromium: _build/book.pdf
 	@$(RUN) -m book.pdf $(ARGS)
@@ -94,7 +97,7 @@ format: $(READY) ## format code and notebooks (run `make notebooks` after it)
 	$(RUN) -m ruff check --fix .
 	$(RUN) -m ruff format .
 
-test: $(READY) lint ## check everything: code, notebooks (run and compared), book, browser
+test: $(READY) lint lite ## check everything: code, notebooks (run and compared), book, browser
 	$(OFFLINE) $(RUN) -m pytest --nbval $(WORKERS) $(ARGS)
 
 quick: $(READY) lint check ## a short check while you write: style, notebooks as stored, attnlib, exercises
@@ -125,9 +128,13 @@ repeats: $(READY) ## run every notebook five times: threads, hash seeds, BLAS (A
 libraries: $(READY) ## try attnlib on JAX, Dask, ndonnx and sparse: README.md's table
 	@$(RUN) -m replay.libraries
 
+test-lite: book ## run every notebook in the page's Python (ARGS="--browser firefox --only 04")
+	@$(RUN) -m tests.browser.sweep_lite $(ARGS)
+
 LOCK := $(RUN) -m uv pip compile --universal --quiet
 lock: $(READY) ## write the locks anew from requirements.in (ARGS=--upgrade: the newest)
 	@$(LOCK) $(ARGS) --output-file requirements.txt requirements.in
+	@$(LOCK) $(ARGS) --generate-hashes --output-file requirements-lite.txt requirements-lite.in
 	@$(LOCK) --generate-hashes --constraints requirements.txt \
 	  --output-file .github/requirements.txt .github/requirements.in
 

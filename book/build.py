@@ -17,6 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from book.lite import site as lite
 from course.paths import ROOT
 from course.repository import PLACEHOLDER, setting
 from course.toc import pages
@@ -87,6 +88,8 @@ def build(root, output):
     try:
         built = run_jupyter_book(root, folder)
         check_pages(root, built)
+        if lite.runs_here(root):
+            lite.add(root, built)
         if output.exists():
             shutil.rmtree(output)
         built.rename(output)
@@ -110,6 +113,10 @@ def main(arguments=None):
     count, seconds = len(pages(root)), time.monotonic() - started
     print(f"{count} pages in {seconds:.0f} s, no warning: {output / 'index.html'}")
     print(f"Open {(output / 'index.html').as_uri()}")
+    if not lite.runs_here(root):
+        print(
+            "Without notebooks that run in the page: `make lite` makes what they need"
+        )
     if setting(root)["url"] == PLACEHOLDER:
         print(
             f"The pages still name the place-holder {PLACEHOLDER}; write your "

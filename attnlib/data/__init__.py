@@ -7,7 +7,6 @@ Where each file comes from, and under which licence, stands beside it in LICENSE
 
 import gzip
 import json
-import lzma
 import pathlib
 
 import numpy as np
@@ -39,6 +38,8 @@ def faq():
 
 def novels():
     """Map the titles of Jane Austen's six novels to their text, a paragraph a line."""
+    import lzma  # some Pythons are built without it, the one in browsers among them
+
     with lzma.open(FOLDER / "austen.txt.xz", "rt", encoding="utf-8") as file:
         parts = file.read().split("\n\n")
     return dict(part.split("\n", 1) for part in parts)

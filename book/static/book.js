@@ -52,7 +52,14 @@
     });
   }
 
+  // A notebook runs in the page where a server shows it: a folder gives no modules.
+  function offerToRun() {
+    const served = location.protocol.startsWith("http");
+    document.documentElement.classList.toggle("attn-served", served);
+  }
+
   function start() {
+    offerToRun();
     mendNames();
     mendRoles();
     mendScrolling();

@@ -30,7 +30,7 @@ def small(tmp_path):
     root, shelf = tmp_path / "my course", tmp_path / "shelf"
     root.mkdir()
     shelf.mkdir()
-    parts = {"": "one", "-model": "two"}
+    parts = {"": "one", "-model": "two", "-lite": "three"}
     for kind, name in parts.items():
         (root / f"requirements{kind}.txt").write_text(f"{name}==1.0\n")
     for name in [*parts.values(), "pip", "wheel"]:
@@ -75,7 +75,8 @@ def test_everything_that_set_up_needs_is_collected(small):
     assert done.returncode == 0, done.stderr
     found = {path.name for path in (root / "wheelhouse").glob("*.whl")}
     assert found == {path.name for path in shelf.iterdir()}
-    assert "5 wheels" in done.stdout
+    assert "6 wheels" in done.stdout
+    assert "no notebooks will run in the page" in done.stdout
     assert "make book" in done.stdout
     assert f"- {wheelhouse.target()}" in (root / "wheelhouse/README.txt").read_text()
 

@@ -8,7 +8,7 @@ import pytest
 from course.paths import ROOT
 from replay import versions
 
-KINDS = ("", "-model", "-bench")
+KINDS = ("", "-model", "-bench", "-lite")
 SUPPORTED = ["3.11", "3.12", "3.13", "3.14"]
 
 
@@ -85,7 +85,7 @@ def test_the_newest_have_no_bound_but_one():
     assert {"numpy", "torch", "pytest"} <= {*wanted}
 
 
-@pytest.mark.parametrize("kind", ["-model", "-bench"])
+@pytest.mark.parametrize("kind", ["-model", "-bench", "-lite"])
 def test_every_line_is_a_pin(kind):
     assert requirements(kind)
     assert all(rest.startswith("==") for rest in requirements(kind).values())
