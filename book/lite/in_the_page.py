@@ -13,10 +13,10 @@ TORCH = "torch does not run in the browser: open the notebook in Binder or Colab
 TORCH += "download it, to run this cell."
 NOVELS = "The novels are packed as Python in the browser cannot unpack them: open the "
 NOVELS += "notebook in Binder or Colab, or download it, to run this cell."
-PROCESSES = (
-    "A browser starts no other processes: open the notebook in Binder or Colab, "
-)
-PROCESSES += "or download it, to run this cell."
+PROCESSES = "A browser starts no other processes: open the notebook in Binder or "
+PROCESSES += "Colab, or download it, to run this cell."
+ALONE = "The other notebooks, which this cell reads, are not beside it here: open this "
+ALONE += "one in Binder or Colab, or download the course, to run this cell."
 LOST = "This cell needs {name!r}, from a cell that does not run in the browser."
 
 lost = set()  # names that such cells could not make, or left half made
@@ -49,6 +49,8 @@ def reason(error, tree):
         return LOST.format(name=name) if name in lost else None
     if "emscripten does not support processes" in str(error):
         return PROCESSES
+    if any(getattr(node, "value", 0) == "direct_url.json" for node in ast.walk(tree)):
+        return ALONE
     half = next((n for n in names(tree, ast.Load) if n in lost), None)
     return LOST.format(name=half) if half else None
 
