@@ -3,7 +3,7 @@
 PYTHON ?= python3
 JOBS ?= 2
 PORT ?= 8000
-HOST ?= 127.0.0.1
+BIND ?= 127.0.0.1
 
 CORES ?= $(shell $(PYTHON) -c 'import os; print(os.cpu_count())')
 
@@ -40,12 +40,12 @@ book: $(READY) lite ## build the HTML book from the stored outputs: _build/html/
 	@$(RUN) -m book.build
 
 # It opens only where there is a desktop, and once the server has had time to fail.
-serve: book ## build the book, serve it and open it (PORT=8000; HOST=0.0.0.0: to the room)
+serve: book ## build the book, serve it and open it (PORT=8000; BIND=0.0.0.0: to the room)
 	@echo "The book is at http://127.0.0.1:$(PORT)/ until you press Ctrl-C"
 	@if [ "$$DISPLAY$$WAYLAND_DISPLAY" ] || [ "$$(uname)" = Darwin ]; then \
 	  (sleep 1; kill -0 $$$$ && $(RUN) -m webbrowser http://127.0.0.1:$(PORT)/) & \
 	fi; \
-	$(RUN) -m http.server $(PORT) --bind $(HOST) --directory _build/html \
+	$(RUN) -m http.server $(PORT) --bind $(BIND) --directory _build/html \
 	  > _build/serve.log 2>&1 || { tail -n 1 _build/serve.log; \
 	  echo "choose another port: make serve PORT=$$(($(PORT) + 1))"; exit 1; }
 
