@@ -119,8 +119,8 @@ def skeleton(chapter):
     (path,) = CHAPTERS.glob(f"{chapter:02d}_*.ipynb")
     total = sum(exercise.minutes for exercise in known)
     parts = [
-        "# %% [markdown]\n# # Exercises: TITLE\n#\n# They belong to the chapter "
-        f"[TITLE](../chapters/{path.name}). WHAT THEY ARE ABOUT.\n#\n"
+        "# %% [markdown]\n# # Exercises: TITLE\n#\n# These exercises belong to the "
+        f"chapter [TITLE](../chapters/{path.name}). WHAT THEY ARE ABOUT.\n#\n"
         f"# **Time**: about {total} minutes in all.",
         "# %%\nimport math\n\nimport numpy as np\n\n"
         "from attnlib.exercises import check",

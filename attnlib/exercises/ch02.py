@@ -686,8 +686,8 @@ ATTENTION_BACKWARD = Exercise(
     mistakes=(
         Mistake(
             lambda *given: backward_but(*given, scale_back=False),
-            "You forgot the scale on the way back: your gradients by query and key are "
-            "too large, that by value is right.",
+            "You forgot the scale on the way back: your gradients with respect "
+            "to query and key are too large, the one with respect to value is right.",
         ),
         Mistake(
             lambda *given: backward_but(*given, mean=False),

@@ -307,7 +307,7 @@ STABLE_SOFTMAX = Exercise(
         ),
         Mistake(
             lambda x, axis=-1: naive_softmax(x - x.mean(axis, keepdims=True), axis),
-            "You subtracted something else than the largest score, the mean or the "
+            "You subtracted something other than the largest score, the mean or the "
             "smallest: where one lies far above it, exp still overflows.",
         ),
         Mistake(

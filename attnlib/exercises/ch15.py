@@ -328,7 +328,7 @@ SINK_ATTENTION = Exercise(
             lambda query, key, value, sink: (
                 softmax(query @ key.mT / math.sqrt(query.shape[-1])) @ value
             ),
-            "Your weights still sum to 1: the sink's exponential belongs into the "
+            "Your weights still sum to 1: the sink's exponential belongs in the "
             "total. Added to every score of a row, it cancels.",
         ),
         Mistake(
@@ -930,7 +930,8 @@ ACCEPT_OR_REDRAW = Exercise(
         ),
         Mistake(
             lambda p, q: stepped(p, q, rate=lambda p, q, a: 1 - np.sum(q * a, -1)),
-            "Your rate is that of rejections: the share of accepted tokens is asked.",
+            "Your rate is that of rejections: the share of accepted tokens is asked "
+            "for.",
         ),
         Mistake(
             lambda p, q: stepped(p, q, ratio=lambda p, q: (p >= q) * 1.0),
@@ -1244,8 +1245,8 @@ FLASH_FORWARD = Exercise(
             lambda *given: blocks_of(
                 *given, lse=lambda top, total: np.exp(top) * total
             ),
-            "You returned the sum of the exponentials: its logarithm is asked, which "
-            "stays small where yours overflows.",
+            "You returned the sum of the exponentials: its logarithm is asked for, "
+            "which stays small where yours overflows.",
         ),
         Mistake(
             lambda *given: blocks_of(*given, short=False),
@@ -1439,8 +1440,8 @@ BLOCK_BACKWARD = Exercise(
         ),
         Mistake(
             lambda *given: backward_but(*given, scale_back=False),
-            "You forgot the scale on the way back: your gradients by query and key are "
-            "too large, that by value is right.",
+            "You forgot the scale on the way back: your gradients with respect "
+            "to query and key are too large, the one with respect to value is right.",
         ),
         Mistake(
             lambda *given: backward_but(*given, scale_front=False),
