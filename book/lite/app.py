@@ -159,8 +159,6 @@ def build(python, files, app):
         )
     if done.returncode:
         raise LiteError(f"JupyterLite's build says: {done.stdout[-500:]}")
-    shutil.rmtree(app / "doc")  # pages to which nothing leads
-    (app / "index.html").unlink()
 
 
 def add_pyodide(files, app):
