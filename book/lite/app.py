@@ -113,9 +113,7 @@ def make():
         configure(app)
         open_with_ours(app)
         for old in cache().glob("app-*"):
-            if (
-                time.time() - old.stat().st_mtime > DAY
-            ):  # another checkout's may be young
+            if time.time() - old.stat().st_mtime > DAY:  # a young one may be in use
                 shutil.rmtree(old)
         if not is_ready():  # another build may have been faster
             app.rename(folder())
